@@ -1,0 +1,1 @@
+"""Decides: the domain of consignd and the only SQL."""

@@ -1,0 +1,106 @@
+"""Every error that core raises, named for what the caller should do about it.
+
+ConsigndError
+├── InvalidInput            what was handed in is wrong: mend it, do not retry
+│   ├── UnknownSku / UnknownConsignor / UnknownChannel / UnknownOrder / UnknownListing
+│   ├── UnreadableFile      the file is not one of the forms we import
+│   └── PlanRefused         a split plan or policy contradicts itself
+├── Conflict                the world moved on: look again
+│   ├── ReferenceReused     the same order reference came with other content
+│   ├── MoveRefused         the order cannot go from its state to that one
+│   └── StaleVersion        somebody else wrote first
+├── OutOfStock              not enough codes that the request may have
+├── KeyRefused              a sealing key is missing, wrong or retired
+├── SealBroken              a sealed payload does not open: corrupt or forged
+└── DatabaseRefused         the database is not usable as it is
+    ├── SchemaNewer         it was migrated by a newer program
+    ├── SchemaOlder         it needs `consignd migrate`
+    ├── MigrationChanged    an applied migration differs from the file we ship
+    └── ServerUnavailable   the server does not answer or cannot be started
+"""
+
+from __future__ import annotations
+
+
+class ConsigndError(Exception):
+    """Root of core's errors; the text says what, where and how to mend it."""
+
+
+class InvalidInput(ConsigndError):
+    """What was handed in is wrong; retrying the same will fail the same."""
+
+
+class UnknownSku(InvalidInput):
+    """No SKU of that reference."""
+
+
+class UnknownConsignor(InvalidInput):
+    """No consignor of that name."""
+
+
+class UnknownChannel(InvalidInput):
+    """No channel of that name."""
+
+
+class UnknownOrder(InvalidInput):
+    """No order of that id or reference."""
+
+
+class UnknownListing(InvalidInput):
+    """The channel names a listing that we never linked to a SKU."""
+
+
+class UnreadableFile(InvalidInput):
+    """The file is not one of the forms that can be imported."""
+
+
+class PlanRefused(InvalidInput):
+    """A split plan or policy contradicts itself; the text names the rule."""
+
+
+class Conflict(ConsigndError):
+    """The world moved on since the caller looked."""
+
+
+class ReferenceReused(Conflict):
+    """The same order reference came again with other content."""
+
+
+class MoveRefused(Conflict):
+    """An order cannot go from its present state to the one asked for."""
+
+
+class StaleVersion(Conflict):
+    """Somebody else wrote the row first."""
+
+
+class OutOfStock(ConsigndError):
+    """Not enough codes that this request may have."""
+
+
+class KeyRefused(ConsigndError):
+    """A sealing key is missing, wrong or retired."""
+
+
+class SealBroken(ConsigndError):
+    """A sealed payload does not open under its key: corrupt, or moved to another row."""
+
+
+class DatabaseRefused(ConsigndError):
+    """The database is not usable as it is."""
+
+
+class SchemaNewer(DatabaseRefused):
+    """The schema was migrated by a newer program than this one."""
+
+
+class SchemaOlder(DatabaseRefused):
+    """The schema lacks migrations that this program needs."""
+
+
+class MigrationChanged(DatabaseRefused):
+    """A migration that was applied differs from the file shipped now."""
+
+
+class ServerUnavailable(DatabaseRefused):
+    """The database server does not answer, or could not be started."""

@@ -1,0 +1,1 @@
+"""Decides about money: amounts, shares, split plans, the journal."""

@@ -1,0 +1,147 @@
+"""The words of the trade as types: ids, states, and what passes between core and the connectors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import NewType
+
+from core.money.money import Money
+
+SkuId = NewType("SkuId", int)
+ConsignorId = NewType("ConsignorId", int)
+BatchId = NewType("BatchId", int)
+ShelfId = NewType("ShelfId", int)
+ChannelId = NewType("ChannelId", int)
+ListingId = NewType("ListingId", int)
+OrderId = NewType("OrderId", int)
+Lane = NewType("Lane", int)
+
+# References are the marketplace's own names for things; we never make them up.
+OrderRef = NewType("OrderRef", str)
+LineRef = NewType("LineRef", str)
+ListingRef = NewType("ListingRef", str)
+
+
+class OrderState(StrEnum):
+    """Where an order stands; the allowed moves are one table in core/orders/lifecycle.py."""
+
+    HELD = "held"  # risk wants a person to look
+    RESERVED = "reserved"  # codes are kept, the buyer has not paid
+    ACCEPTED = "accepted"  # paid and codes kept: deliver
+    PARKED = "parked"  # paid, but codes are short
+    DELIVERING = "delivering"  # an attempt is written down; codes may be out
+    UNSURE = "unsure"  # the attempt's outcome is unknown: ask before anything else
+    DELIVERED = "delivered"
+    REFUSED = "refused"
+    RELEASED = "released"  # the reservation ended unpaid; a late payment may still come
+    CANCELLED = "cancelled"
+    REFUNDED = "refunded"
+
+
+class PayloadKind(StrEnum):
+    """What a code is made of."""
+
+    TEXT = "text"
+    IMAGE = "image"
+    ACCOUNT = "account"
+    LINK = "link"
+
+
+class Payment(StrEnum):
+    """What a marketplace says about an order when it tells us of it."""
+
+    PENDING = "pending"  # keep codes, the buyer has still to pay
+    PAID = "paid"
+    CANCELLED = "cancelled"
+    REFUNDED = "refunded"
+
+
+class PriceBasis(StrEnum):
+    """Whether a price is what the buyer pays or what the channel pays us."""
+
+    GROSS = "gross"
+    NET = "net"
+
+
+@dataclass(frozen=True, slots=True)
+class CodePayload:
+    """One code in clear. It never has a repr that shows it, and is never logged."""
+
+    secret: str = field(repr=False)
+    number: str | None = field(default=None, repr=False)
+    pin: str | None = field(default=None, repr=False)
+    kind: PayloadKind = PayloadKind.TEXT
+    file_name: str | None = None
+
+    def text(self) -> str:
+        """The code as one line for a buyer: number, secret and PIN, those that exist, a space between."""
+        return " ".join(part for part in (self.number, self.secret, self.pin) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class OrderLine:
+    """A line as the marketplace told it: which of its listings, how many, at what price a piece."""
+
+    line_ref: LineRef
+    listing_ref: ListingRef
+    quantity: int
+    unit_price: Money
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelOrder:
+    """An order as one connector read it, by poll or callback.
+
+    A connector reports every order it sees as often as it sees it; intake makes the repetitions harmless.
+    """
+
+    order_ref: OrderRef
+    payment: Payment
+    lines: Sequence[OrderLine]
+    placed_at: datetime
+    # How long an unpaid order keeps its codes; None: the connector's declared hold time.
+    hold_until: datetime | None = None
+    buyer_ref: str | None = None
+    # The channel itself says that the buyer already has the codes (it delivered from its own stock).
+    fulfilled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LineCodes:
+    """The codes opened for one line of an order."""
+
+    line_ref: LineRef
+    listing_ref: ListingRef
+    codes: Sequence[CodePayload]
+
+
+@dataclass(frozen=True, slots=True)
+class OfferWanted:
+    """What a listing should show. Amounts are minor units of the channel's currency."""
+
+    listing_ref: ListingRef
+    quantity: int
+    price: Money
+    # The same price after the channel's commission, for protocols that are written net.
+    net_price: Money
+    on: bool
+    # Whether price and quantity differ from what the channel last acknowledged: write only what changed.
+    price_changed: bool = True
+    quantity_changed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class OfferObserved:
+    """What a channel shows when it is asked."""
+
+    listing_ref: ListingRef
+    quantity: int
+    price: Money
+    on: bool
+    sku_ref: str | None = None
+    title: str | None = None
+    # Units sold or held on the channel that this quantity does not include.
+    held: int = 0
