@@ -1,0 +1,1 @@
+"""Speak: the connector kit, one folder per marketplace, and sandbox servers to try them on."""

@@ -1,0 +1,1 @@
+"""Sandbox marketplaces: real HTTP servers that speak the protocols, sell, and misbehave when told to."""

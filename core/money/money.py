@@ -11,11 +11,9 @@ from core.errors import InvalidInput
 
 # Currencies whose minor unit is not a hundredth (ISO 4217, table A.1).
 _EXPONENTS = {
-    **dict.fromkeys(
-        ("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF").split(),
-        0,
-    ),
-    **dict.fromkeys(("BHD IQD JOD KWD LYD OMR TND").split(), 3),
+    **dict.fromkeys(["BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG"], 0),
+    **dict.fromkeys(["RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF"], 0),
+    **dict.fromkeys(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"], 3),
 }
 _CURRENCY = re.compile(r"^[A-Z]{3}$")
 
