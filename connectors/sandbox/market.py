@@ -1,7 +1,7 @@
-"""Moves a sandbox marketplace: its HTTP server, its own stock and orders, its shoppers' purchases, its faults.
+"""Moves a sandbox marketplace: its HTTP server, its own stock and orders, its faults.
 
-A marketplace's own file adds the protocol: routes, authentication, callbacks. What it counts is its own truth:
-it never asks consignd.
+A marketplace's own file adds the protocol: routes, authentication, callbacks. What it counts is its
+own truth: it never asks consignd.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class MarketCounts:
 
 
 class SandboxMarket(ABC):
-    """A marketplace on a loopback socket. Use it as an async context manager; `url` is then where it listens."""
+    """A marketplace on a loopback socket, as an async context manager; `url` is then where it listens."""
 
     name: str
     currency: str = "EUR"
