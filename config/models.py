@@ -1,0 +1,289 @@
+"""Decides what an operator may write, table by table, and which values make sense."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections import Counter
+from decimal import Decimal
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+
+_NAME = re.compile(r"^[a-z0-9]+(?:[_-][a-z0-9]+)*$")
+_CURRENCY = re.compile(r"^[A-Z]{3}$")
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+KEY_BYTES = 32
+TOKEN_CHARACTERS = 16
+
+
+def _not_boolean(value: object) -> object:
+    # Python counts true as 1; an operator who writes it means something else.
+    if isinstance(value, bool):
+        raise ValueError("wrong type: write a number, not true or false")
+    return value
+
+
+def _plain_name(name: str) -> str:
+    # Names become parts of environment variables and callback addresses.
+    if not _NAME.match(name):
+        raise ValueError(
+            "not a name: write small letters and digits, joined by single - or _, such as eneba-eu"
+        )
+    return name
+
+
+def _currency(code: str) -> str:
+    if not _CURRENCY.match(code):
+        raise ValueError("not a currency: write three capital letters, such as EUR")
+    return code
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+def _sealing_key(key: SecretStr) -> SecretStr:
+    text = key.get_secret_value()
+    try:
+        size = len(base64.b64decode(text, validate=True))
+    except (binascii.Error, ValueError):
+        size = -1
+    if size != KEY_BYTES:
+        raise ValueError(
+            f"not a key: write {KEY_BYTES} random bytes as base64, as `openssl rand -base64 32` prints"
+        )
+    return key
+
+
+def _token(token: SecretStr) -> SecretStr:
+    if len(token.get_secret_value()) < TOKEN_CHARACTERS:
+        raise ValueError(
+            f"too short: write at least {TOKEN_CHARACTERS} random characters (`openssl rand -hex 32`)"
+        )
+    return token
+
+
+def _public_url(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        host, user = parts.hostname, parts.username
+    except ValueError:
+        host, user, parts = None, None, urlsplit("")
+    if not host or user or parts.query or parts.fragment:
+        raise ValueError("not an address: write it as https://consignd.example.com")
+    if parts.scheme != "https" and not (parts.scheme == "http" and host in _LOOPBACK):
+        raise ValueError("marketplaces call over TLS only: write an address that begins with https://")
+    return url.rstrip("/")
+
+
+Name = Annotated[str, AfterValidator(_plain_name)]
+Currency = Annotated[str, AfterValidator(_currency)]
+Whole = Annotated[int, BeforeValidator(_not_boolean), Field(ge=0, le=2**31 - 1)]
+Seconds = Annotated[float, BeforeValidator(_not_boolean), Field(gt=0, le=31_536_000, allow_inf_nan=False)]
+# Four decimals of a per cent are parts per million, the finest that core reckons in.
+Percent = Annotated[Decimal, BeforeValidator(_not_boolean), Field(ge=0, le=100, decimal_places=4)]
+Markup = Annotated[Decimal, BeforeValidator(_not_boolean), Field(ge=-100, le=10_000, decimal_places=4)]
+Share = Annotated[Decimal, BeforeValidator(_not_boolean), Field(ge=0, le=1, decimal_places=6)]
+Bound = Annotated[Decimal, BeforeValidator(_not_boolean), Field(ge=0, le=100, decimal_places=6)]
+Amount = Annotated[Decimal, BeforeValidator(_not_boolean), Field(ge=0, le=1_000_000_000, decimal_places=3)]
+SealingKey = Annotated[SecretStr, AfterValidator(_sealing_key)]
+Token = Annotated[SecretStr, AfterValidator(_token)]
+
+
+class Table(BaseModel):
+    """A table of the file: unknown keys are refused, and errors never quote what was written."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Web(Table):
+    """Where we listen, and where marketplaces reach us."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, BeforeValidator(_not_boolean), Field(ge=0, le=65535)] = 8080
+    public_url: Annotated[str, AfterValidator(_public_url)] | None = None
+
+
+class Log(Table):
+    """How much is logged, and for whom."""
+
+    level: Annotated[Literal["debug", "info", "warning", "error", "critical"], BeforeValidator(_lower)] = (
+        "info"
+    )
+    format: Literal["auto", "json", "human"] = "auto"
+
+
+class Keys(Table):
+    """The key-encryption keys by id; none written: one is generated in the data directory under `current`."""
+
+    current: Name = "k1"
+    files: dict[Name, SealingKey] = {}
+
+    @model_validator(mode="after")
+    def _current_exists(self) -> Self:
+        if self.files and self.current not in self.files:
+            raise ValueError(
+                f"no key named {self.current}: write it under [keys.files], or name {', '.join(self.files)}"
+            )
+        return self
+
+
+class ApiToken(Table):
+    """One who may call the API, and as what."""
+
+    name: Name
+    role: Literal["viewer", "operator", "finance", "admin"]
+    token: Token
+
+
+class Api(Table):
+    """Who may call the API."""
+
+    tokens: tuple[ApiToken, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_of_each(self) -> Self:
+        for name, times in Counter(token.name for token in self.tokens).items():
+            if times > 1:
+                raise ValueError(f"{times} tokens are named {name}: give each a name of its own")
+        if len({token.token.get_secret_value() for token in self.tokens}) < len(self.tokens):
+            raise ValueError(
+                "two names have the same token, so a caller's role would be unclear: write different ones"
+            )
+        return self
+
+
+class Sync(Table):
+    """How often the loops go round and how long things are held."""
+
+    push_interval_seconds: Seconds = 1.0
+    pull_interval_seconds: Seconds = 15.0
+    reconcile_interval_seconds: Seconds = 300.0
+    lease_seconds: Seconds = 10.0
+    reservation_hold_seconds: Seconds = 900.0
+    # A fixed share of the SKUs each; as many as the database machine has cores.
+    lanes: Annotated[int, BeforeValidator(_not_boolean), Field(ge=1, le=256)] = 2
+
+
+class Stock(Table):
+    """How much of the stock any channel is shown unless it says otherwise."""
+
+    share: Share = Decimal(1)
+    cap: Whole | None = None
+    buffer: Whole = 0
+    # The sum of all promises for a SKU never exceeds this many times what we hold.
+    bound: Bound = Decimal(1)
+
+
+class ChannelStock(Table):
+    """How much of the stock one channel is shown; what is not written is taken from [stock]."""
+
+    share: Share | None = None
+    cap: Whole | None = None
+    buffer: Whole | None = None
+
+
+class _Rounding(Table):
+    """Prices are rounded up to a multiple of rounding_minor, plus ending_minor: 100 and 99 make 7.99."""
+
+    rounding_minor: Annotated[int, BeforeValidator(_not_boolean), Field(ge=1, le=1_000_000)] | None = None
+    ending_minor: Whole | None = None
+
+    @model_validator(mode="after")
+    def _ending_fits(self) -> Self:
+        if self.ending_minor is not None and self.ending_minor >= (self.rounding_minor or 1):
+            raise ValueError("ending_minor must be below rounding_minor: write both, such as 100 and 99")
+        return self
+
+
+class Price(_Rounding):
+    """How a base price becomes a channel's price unless the channel says otherwise."""
+
+    markup_percent: Markup = Decimal(0)
+    floor_margin_percent: Markup = Decimal(0)
+
+
+class ChannelPrice(_Rounding):
+    """One channel's own pricing; what is not written is taken from [price], rounding and ending as a pair."""
+
+    markup_percent: Markup | None = None
+    floor_margin_percent: Markup | None = None
+
+
+class SplitRule(Table):
+    """One party's part of a sale, in the order in which parts are taken; amounts are major units."""
+
+    party: Literal["channel", "operator", "consignor"]
+    base: Literal["gross", "after_channel"] = "gross"
+    rate_percent: Percent | None = None
+    fixed: Amount | None = None
+    currency: Currency | None = None
+    minimum: Amount | None = None
+    maximum: Amount | None = None
+    rest: bool = False
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Self:
+        amounts = (self.fixed, self.minimum, self.maximum)
+        if self.rest and (self.rate_percent, *amounts) != (None, None, None, None):
+            raise ValueError("a rule with rest = true takes what is left: remove its rate and amounts")
+        if not self.rest and self.rate_percent is None and self.fixed is None:
+            raise ValueError("the rule takes nothing: write rate_percent, fixed, or rest = true")
+        if any(amount is not None for amount in amounts) and self.currency is None:
+            raise ValueError('fixed, minimum and maximum need a currency: write currency = "EUR"')
+        if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
+            raise ValueError("minimum is above maximum: exchange them")
+        return self
+
+
+class SplitPlan(Table):
+    """Who gets what of a sale: an ordered waterfall whose last rule takes the rest."""
+
+    rules: Annotated[tuple[SplitRule, ...], Field(min_length=1, max_length=32)]
+
+    @model_validator(mode="after")
+    def _gives_everything_away(self) -> Self:
+        *before, last = self.rules
+        if not last.rest or any(rule.rest for rule in before):
+            raise ValueError("exactly the last rule takes the rest: write rest = true there and nowhere else")
+        channel_taken = False
+        for position, rule in enumerate(before):
+            if rule.base == "after_channel" and not channel_taken:
+                raise ValueError(
+                    f"rule {position + 1} reckons after_channel, but no channel rule stands before it"
+                )
+            channel_taken = channel_taken or rule.party == "channel"
+        return self
+
+
+class Channel(Table):
+    """One account at one marketplace."""
+
+    connector: str
+    currency: Currency
+    enabled: bool = True
+    split: str = "default"
+    poll_interval_seconds: Seconds | None = None
+    stock: ChannelStock = ChannelStock()
+    price: ChannelPrice = ChannelPrice()
+    shortage: Literal["wait", "cancel"] = "wait"
+    min_validity_days: Whole = 0
+    # The connector's own model judges these; secrets among them are SecretStr.
+    options: dict[str, object] = {}
+
+    def plain_options(self) -> dict[str, object]:
+        """The options with their secrets opened, as a connector's own model takes them."""
+        return {name: _opened(value) for name, value in self.options.items()}
+
+
+def _opened(value: object) -> object:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(value, dict):
+        return {name: _opened(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_opened(part) for part in value]
+    return value
