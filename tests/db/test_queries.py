@@ -1,0 +1,49 @@
+"""Every query of every .sql file is understood by PostgreSQL on the migrated schema."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.db.pool import Pool
+from core.db.queries import all_query_files, load_queries, parse_queries
+
+ALL = [
+    pytest.param(sql, id=f"{queries.package}/{queries.file_name}:{name}")
+    for queries in all_query_files()
+    for name, sql in queries.items()
+]
+
+
+@pytest.mark.parametrize("sql", ALL)
+async def test_a_query_can_be_prepared(pool: Pool, sql: str) -> None:
+    async with pool.acquire() as conn:
+        await conn.prepare(sql)
+
+
+def test_a_file_gives_its_queries_by_name_without_the_semicolon() -> None:
+    text = "-- About the file.\n\n-- name: one\n-- Why.\nSELECT 1;\n\n-- name: two\nSELECT\n    2;\n"
+    assert parse_queries(text, "x.sql") == {"one": "-- Why.\nSELECT 1", "two": "SELECT\n    2"}
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("SELECT 1;\n-- name: one\nSELECT 1", "before the first"),
+        ("-- name: one\nSELECT 1;\n-- name: one\nSELECT 2", "twice"),
+        ("-- name: one\n-- only a comment\n-- name: two\nSELECT 2", "one is empty"),
+        ("-- name: One-Two\nSELECT 1", "lower-case"),
+    ],
+)
+def test_a_file_that_is_not_in_order_is_refused(text: str, complaint: str) -> None:
+    with pytest.raises(AssertionError, match=complaint):
+        parse_queries(text, "x.sql")
+
+
+def test_an_unknown_name_says_which_there_are() -> None:
+    queries = load_queries("core.db", "migrate.sql")
+    with pytest.raises(AssertionError, match=r"core\.db/migrate\.sql: no query 'absent'.*try_lock"):
+        queries["absent"]
+
+
+def test_migrations_are_not_queries() -> None:
+    assert not [queries for queries in all_query_files() if "migrations" in queries.package]
