@@ -141,6 +141,8 @@ class OfferObserved:
     quantity: int
     price: Money
     on: bool
+    # What we are paid at this price, where the channel shows it; needed where prices are written net.
+    net_price: Money | None = None
     sku_ref: str | None = None
     title: str | None = None
     # Units sold or held on the channel that this quantity does not include.
