@@ -1,4 +1,4 @@
-"""Gives each test a database of its own: one embedded server for the whole run, one migrated template, a clone per test."""
+"""Gives each test a database of its own: one server for the run, one migrated template, a clone per test."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class TestServer:
         return self.dsn.replace("@/consignd?", f"@/{database}?")
 
     async def create(self, *, template: str | None = None) -> str:
-        """A database nobody else uses, cloned from the migrated template or, say, from template0; its name."""
+        """A database nobody else uses, cloned from the migrated template or from another; its name."""
         name = f"t_{os.getpid()}_{next(_NUMBERS)}"
         source = self.template if template is None else template
         await self._order(f"CREATE DATABASE {name} TEMPLATE {source} STRATEGY wal_log")

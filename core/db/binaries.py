@@ -178,11 +178,11 @@ def _nobody_can(data_dir: Path, folder: Path, owner: os.stat_result | None) -> s
     if owner is not None and owner.st_uid == 0:
         return (
             f"{data_dir}: the cluster belongs to root and user namespaces are refused here; "
-            f"`chown -R {_NOBODY}:{_NOBODY} {data_dir}/postgres*` and make the folders above it traversable (o+x), "
-            "or run consignd as an ordinary user"
+            f"`chown -R {_NOBODY}:{_NOBODY} {data_dir}/postgres*` and make the folders above it traversable "
+            "(o+x), or run consignd as an ordinary user"
         )
     return (
-        f"{data_dir}: PostgreSQL must not run as root, an unprivileged user cannot enter this folder or run {folder}/postgres, "
-        "and user namespaces are refused here; choose CONSIGND_DATA_DIR in a place open to other users, "
-        "such as /var/lib/consignd, or run consignd as an ordinary user"
+        f"{data_dir}: PostgreSQL must not run as root, an unprivileged user cannot enter this folder "
+        f"or run {folder}/postgres, and user namespaces are refused here; "
+        "choose CONSIGND_DATA_DIR in a place open to other users, such as /var/lib/consignd, or run consignd as an ordinary user"
     )

@@ -1,7 +1,8 @@
-"""Decides when the embedded PostgreSQL runs: the first process to need it starts it, the last one out turns off the light.
+"""Decides when the embedded PostgreSQL runs: the first to need it starts it, the last to leave stops it.
 
-Each process that uses the server shares a lock on `postgres.users`; starting, adopting and stopping happen one at a
-time under `postgres.start`. The kernel frees the locks of killed processes, so a server they left behind is adopted.
+Each process that uses the server shares a lock on `postgres.users`; starting, adopting and stopping happen
+one at a time under `postgres.start`. The kernel frees the locks of killed processes, so a server they left
+behind is adopted.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import structlog
 
 from core.db.binaries import Installation, find_installation
 from core.db.file_lock import FileLock
-from core.db.postmaster import SUPERUSER, Cluster, Running
+from core.db.postmaster import SUPERUSER, Cluster, Running, is_postmaster
 from core.errors import ServerUnavailable
 
 DATABASE = "consignd"
@@ -31,7 +32,7 @@ _IMMEDIATE_STOP_SECONDS = 10.0
 _CONNECT_SECONDS = 5.0
 _LOOK_AGAIN_SECONDS = 0.05
 
-# What a start says while another postmaster of the same cluster, or what a killed one left, is still going away.
+# What a start says while another postmaster of the cluster, or what a killed one left, is still going away.
 _PASSING = ("pre-existing shared memory block", "lock file")
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -47,7 +48,7 @@ class EmbeddedServer:
         self._users_lock = FileLock(self._data_dir / "postgres.users")
 
     async def start(self) -> str:
-        """Start or adopt the server and become one of its users; the DSN. Call it again to revive a dead server."""
+        """Start or adopt the server and become one of its users; the DSN. Again: revive a dead server."""
         self._make_data_dir()
         await self._start_lock.alone(_START_SECONDS)
         try:
@@ -159,12 +160,11 @@ class EmbeddedServer:
         ways = ((signal.SIGINT, _FAST_STOP_SECONDS), (signal.SIGQUIT, _IMMEDIATE_STOP_SECONDS))
         for kind, timeout_seconds in ways:
             cluster.signal(running, kind)
-            deadline = time.monotonic() + timeout_seconds
-            while cluster.running() is not None and time.monotonic() < deadline:
+            for _ in range(int(timeout_seconds / _LOOK_AGAIN_SECONDS)):
+                if not is_postmaster(running.pid, cluster.folder):
+                    log.info("postgres.stopped", pid=running.pid, how=kind.name)
+                    return
                 await asyncio.sleep(_LOOK_AGAIN_SECONDS)
-            if cluster.running() is None:
-                log.info("postgres.stopped", pid=running.pid, how=kind.name)
-                return
         log.error("postgres.not_stopped", pid=running.pid, folder=str(cluster.folder))
 
     def _abandon(self) -> None:

@@ -1,4 +1,4 @@
-"""Decides who may go on when several processes share a data directory: advisory file locks, never waited for by the event loop.
+"""Decides who may go on when processes share a data directory: advisory locks that never block the loop.
 
 The kernel frees the lock of a killed process, so a lock that is held always has a live holder.
 """

@@ -1,4 +1,4 @@
-"""Moves the schema forward: numbered SQL files, each applied once, whole, under a lock, and never changed after."""
+"""Moves the schema forward: numbered SQL files, each applied once, whole, under a lock, and never changed."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Decides how we connect to PostgreSQL: limits, time zone, JSON, the oldest server we accept, and errors that name the place.
+"""Decides how we connect to PostgreSQL: limits, time zone, JSON, the oldest server, and how errors name it.
 
-asyncpg ships no types, so `Connection` and `Pool` say here what of it we use; they fit a connection of its own and one
-lent by a pool alike. Rows (`Record`) and single values are untyped to the checker: name their type where you read them,
-as in `count: int = await conn.fetchval(...)`.
+asyncpg ships no types, so `Connection` and `Pool` say here what of it we use; they fit a connection of its
+own and one lent by a pool alike. Rows (`Record`) and single values are untyped to the checker: name their
+type where you read them, as in `count: int = await conn.fetchval(...)`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Moves one PostgreSQL cluster on disk: makes it, writes its settings, starts and stops its postmaster, tells whether it lives."""
+"""Moves one PostgreSQL cluster on disk: makes it, writes its settings, starts it, tells whether it lives."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ _INITDB_SECONDS = 120
 _SOCKET_FOLDER_BYTES = 80
 _SETTINGS_FILE = "consignd.conf"
 _PRIVATE = 0o700
+_NO_COMPLAINT = ("redirecting log output to", "Future log output will appear", "database system is shut down")
 
 _SETTINGS = """\
 # Written by consignd at each start; put changes of your own below the include in postgresql.conf.
@@ -31,7 +32,7 @@ timezone = 'UTC'
 log_timezone = 'UTC'
 jit = off
 fsync = {durable}
-synchronous_commit = {durable}
+synchronous_commit = on
 full_page_writes = {durable}
 # A week of logs, a file a day.
 logging_collector = on
@@ -105,20 +106,23 @@ class Cluster:
         folder.rename(self.folder)
 
     def refuse_other_version(self, installation: Installation) -> None:
-        """A cluster of another major version cannot be opened; say so before the server does, in our words."""
+        """A cluster of another major version cannot be opened; say so before the server does."""
         made_by = (self.folder / "PG_VERSION").read_text().strip()
         if made_by != str(installation.major):
             raise ServerUnavailable(
-                f"{self.folder} was made by PostgreSQL {made_by} and {installation.folder} is {installation.major}: "
-                f"point PG_BIN at the bin folder of a PostgreSQL {made_by}, or move the data with pg_dump"
+                f"{self.folder} was made by PostgreSQL {made_by} and {installation.folder} is "
+                f"{installation.major}: point PG_BIN at the bin folder of a PostgreSQL {made_by}, "
+                "or move the data with pg_dump"
             )
 
     def start(self, installation: Installation, *, durable: bool, timeout_seconds: float) -> str:
         """Start the postmaster and wait until it is ready; what went wrong, or nothing."""
-        self._write_settings(installation, durable=durable)
-        self._forget_dead_postmaster()
+        socket_folder = self._socket_folder(installation)
+        self._write_settings(installation, socket_folder, durable=durable)
+        self._forget_dead_postmaster(socket_folder)
         log = self.folder / "start.log"
         log.unlink(missing_ok=True)
+        sizes = {path: path.stat().st_size for path in self._logs()}
         done = installation.run(
             "pg_ctl",
             "start",
@@ -130,22 +134,30 @@ class Cluster:
         )
         if done.returncode == 0:
             return ""
-        return _last_lines(log.read_text(errors="replace") if log.exists() else done.stderr)
+        written = [path.read_bytes()[sizes.get(path, 0) :].decode(errors="replace") for path in self._logs()]
+        lines = [line for text in written for line in text.splitlines()]
+        complaints = [line for line in lines if not any(phrase in line for phrase in _NO_COMPLAINT)]
+        return _last_lines("\n".join(complaints) or done.stderr)
+
+    def _logs(self) -> list[Path]:
+        return [*self.folder.glob("start.log"), *self.folder.glob("log/*.log")]
 
     def signal(self, running: Running, kind: signal.Signals) -> None:
         """Send the postmaster a signal; harmless if it is gone."""
         if is_postmaster(running.pid, self.folder):
             os.kill(running.pid, kind)
 
-    def _forget_dead_postmaster(self) -> None:
-        # PostgreSQL takes any process with the pid in the file, a zombie or a stranger after a reboot too, for
-        # a live postmaster. Whether old backends still use the shared memory it finds out without the file.
+    def _forget_dead_postmaster(self, socket_folder: Path) -> None:
+        # PostgreSQL takes any process with the pid in the file, a zombie or a stranger after a reboot too,
+        # for a live postmaster. Whether old backends still use the shared memory it learns without the file.
         if self.running() is None:
             self._pid_file.unlink(missing_ok=True)
+            for lock in socket_folder.glob(".s.PGSQL.*.lock"):
+                lock.unlink()
 
-    def _write_settings(self, installation: Installation, *, durable: bool) -> None:
+    def _write_settings(self, installation: Installation, socket_folder: Path, *, durable: bool) -> None:
         settings = _SETTINGS.format(
-            socket_folder=str(self._socket_folder(installation)).replace("'", "''"),
+            socket_folder=str(socket_folder).replace("'", "''"),
             durable="on" if durable else "off",
         )
         path = self.folder / _SETTINGS_FILE
@@ -153,7 +165,7 @@ class Cluster:
         installation.identity.own(path, self.folder / "postgresql.conf")
 
     def _socket_folder(self, installation: Installation) -> Path:
-        """A private folder for the socket: in the data directory, or in the temp folder if that path is too long."""
+        """A private folder for the socket: in the data directory, or if that is too deep, a temporary one."""
         folder = self.data_dir / "postgres-socket"
         if len(os.fsencode(folder)) > _SOCKET_FOLDER_BYTES:
             folder = self._remembered_socket_folder(self.data_dir / "postgres-socket-folder", installation)
@@ -175,7 +187,7 @@ class Cluster:
 
 
 def is_postmaster(pid: int, folder: Path) -> bool:
-    """Whether this process is alive and serves this cluster: a zombie or a stranger with the same pid does not."""
+    """Whether this process lives and serves this cluster: a zombie or a stranger of that pid does not."""
     process = Path("/proc") / str(pid)
     if not Path("/proc/self/stat").exists():
         return _answers_signals(pid)

@@ -42,7 +42,7 @@ class Queries(Mapping[str, str]):
 
 
 def load_queries(package: str, file_name: str) -> Queries:
-    """Read a .sql file that lies in the folder of a package: `load_queries("core.codes", "allocator.sql")`."""
+    """Read a .sql file in the folder of a package: `load_queries("core.codes", "allocator.sql")`."""
     text = files(package).joinpath(file_name).read_text(encoding="utf-8")
     return Queries(package, file_name, MappingProxyType(parse_queries(text, f"{package}/{file_name}")))
 
