@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from types import TracebackType
 from typing import ClassVar, Generic, Self, TypeVar
@@ -31,7 +31,8 @@ class Account:
 
     channel: str
     currency: str
-    options: Mapping[str, object]
+    # Secrets are still plain here, so they stay out of the repr.
+    options: Mapping[str, object] = field(repr=False)
     now: Callable[[], datetime]
     http: HttpPolicy | None = None
 

@@ -51,22 +51,29 @@ class Faults:
         self.rates = dict(rates)
         self.happened: Counter[Fault] = Counter()
         self._random = random.Random(seed)
-        self._once: list[Fault] = []
+        # How many opportunities each fault planned by `once` still lets pass.
+        self._planned: dict[Fault, list[int]] = {}
 
     def off(self) -> None:
         """Behave from now on; the counts stay."""
         self.rates.clear()
-        self._once.clear()
+        self._planned.clear()
 
-    def once(self, fault: Fault) -> None:
-        """Make this fault happen at the next opportunity, for tests that need it exactly there."""
-        self._once.append(fault)
+    def once(self, fault: Fault, after: int = 0) -> None:
+        """Make this fault happen when so many more opportunities have passed; for tests."""
+        self._planned.setdefault(fault, []).append(after)
 
     def strikes(self, fault: Fault) -> bool:
         """Whether the fault happens now; counted when it does."""
-        if fault in self._once:
-            self._once.remove(fault)
-        elif self._random.random() >= self.rates.get(fault, 0.0):
+        if not self._is_due(fault) and self._random.random() >= self.rates.get(fault, 0.0):
             return False
         self.happened[fault] += 1
         return True
+
+    def _is_due(self, fault: Fault) -> bool:
+        waiting = self._planned.pop(fault, [])
+        due = 0 in waiting
+        if due:
+            waiting.remove(0)
+        self._planned[fault] = [max(0, passes - 1) for passes in waiting]
+        return due
