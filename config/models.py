@@ -242,10 +242,14 @@ class SplitRule(Table):
 class SplitPlan(Table):
     """Who gets what of a sale: an ordered waterfall whose last rule takes the rest."""
 
-    rules: Annotated[tuple[SplitRule, ...], Field(min_length=1, max_length=32)]
+    rules: Annotated[tuple[SplitRule, ...], Field(max_length=32)]
 
     @model_validator(mode="after")
     def _gives_everything_away(self) -> Self:
+        if not self.rules:
+            raise ValueError(
+                'the plan is empty: write at least rules = [{ party = "consignor", rest = true }]'
+            )
         *before, last = self.rules
         if not last.rest or any(rule.rest for rule in before):
             raise ValueError("exactly the last rule takes the rest: write rest = true there and nowhere else")

@@ -92,4 +92,9 @@ def _written(value: object) -> str:
         return value.decode("utf-8", "backslashreplace")
     if isinstance(value, datetime):
         return value.isoformat()
-    return str(value) if isinstance(value, Decimal) else repr(value)
+    if isinstance(value, Decimal):
+        return str(value)
+    try:
+        return repr(value)
+    except Exception:  # a foreign repr may raise anything, and a log line must not end an order
+        return f"<{type(value).__name__} without repr>"
