@@ -149,7 +149,7 @@ class Keyring:
         if key_id not in self.keys:
             raise KeyRefused(
                 f"sealing key {key_id}: it wraps the key of {purpose} {owner_id} but is not among "
-                f"those given ({self._names()}); put it back in the settings, until `consignd keys rotate` has run"
+                f"those given ({self._names()}); keep it until `consignd keys rotate` has run"
             )
         try:
             return AESGCM(self.keys[key_id].secret).decrypt(

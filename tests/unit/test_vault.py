@@ -167,10 +167,9 @@ def test_another_key_gives_another_fingerprint() -> None:
 def test_bytes_that_are_no_code_are_broken_or_decode_to_what_encodes_to_them(plain: bytes) -> None:
     try:
         payload = decode(plain)
-    except SealBroken as error:
-        assert error.__context__ is None
-    else:
-        assert encode(payload) == plain
+    except SealBroken:
+        return
+    assert encode(payload) == plain
 
 
 @given(payloads, st.data())
