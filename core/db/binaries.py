@@ -184,5 +184,6 @@ def _nobody_can(data_dir: Path, folder: Path, owner: os.stat_result | None) -> s
     return (
         f"{data_dir}: PostgreSQL must not run as root, an unprivileged user cannot enter this folder "
         f"or run {folder}/postgres, and user namespaces are refused here; "
-        "choose CONSIGND_DATA_DIR in a place open to other users, such as /var/lib/consignd, or run consignd as an ordinary user"
+        "choose CONSIGND_DATA_DIR in a place open to other users, such as /var/lib/consignd, "
+        "or run consignd as an ordinary user"
     )

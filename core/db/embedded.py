@@ -39,7 +39,10 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
 class EmbeddedServer:
-    """One process's use of the PostgreSQL in a data directory."""
+    """One process's use of the PostgreSQL in a data directory.
+
+    Not durable means that a crash of the machine may lose data; a kill of the server never does.
+    """
 
     def __init__(self, data_dir: Path, *, durable: bool = True) -> None:
         self._data_dir = data_dir.absolute()

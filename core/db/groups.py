@@ -1,0 +1,87 @@
+"""Moves requests that wait together to the database as one group.
+
+Whatever is queued is taken, at most `largest`, without lingering; while one group is being written the next
+one gathers. So a lone request waits for nobody, and under load the cost of a commit is shared.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+import asyncpg
+
+from core.errors import Overloaded
+
+RequestT = TypeVar("RequestT")
+ResultT = TypeVar("ResultT")
+
+LARGEST_GROUP = 256
+MOST_WAITING = 20_000
+
+
+class GroupWriter(Generic[RequestT, ResultT]):
+    """One queue and one writer at a time. `write` answers each request with its result or its error.
+
+    When `write` itself raises because of one bad request (an integrity error), the group is written again
+    one by one, so that one bad request cannot fail the others.
+    """
+
+    def __init__(
+        self,
+        write: Callable[[Sequence[RequestT]], Awaitable[Sequence[ResultT | Exception]]],
+        largest: int = LARGEST_GROUP,
+    ) -> None:
+        self._write = write
+        self._largest = largest
+        self._waiting: deque[tuple[RequestT, asyncio.Future[ResultT]]] = deque()
+        self._drain: asyncio.Task[None] | None = None
+
+    async def submit(self, request: RequestT) -> ResultT:
+        """Queue a request and wait for its result; a caller that is cancelled does not stop the write."""
+        if len(self._waiting) >= MOST_WAITING:
+            raise Overloaded(f"{MOST_WAITING} requests are waiting: try again in a moment")
+        future: asyncio.Future[ResultT] = asyncio.get_running_loop().create_future()
+        self._waiting.append((request, future))
+        if self._drain is None:
+            self._drain = asyncio.create_task(self._run())
+        return await future
+
+    async def _run(self) -> None:
+        try:
+            while self._waiting:
+                size = min(len(self._waiting), self._largest)
+                await self._serve([self._waiting.popleft() for _ in range(size)])
+        finally:
+            self._drain = None
+
+    async def _serve(self, group: Sequence[tuple[RequestT, asyncio.Future[ResultT]]]) -> None:
+        try:
+            results = await self._write([request for request, _ in group])
+        except asyncpg.IntegrityConstraintViolationError as error:
+            if len(group) == 1:
+                _settle(group[0][1], error)
+                return
+            for single in group:
+                await self._serve([single])
+        except Exception as error:
+            for _, future in group:
+                _settle(future, error)
+        except BaseException:
+            for _, future in group:
+                future.cancel()
+            raise
+        else:
+            for (_, future), result in zip(group, results, strict=True):
+                _settle(future, result)
+
+
+def _settle(future: asyncio.Future[ResultT], result: ResultT | Exception) -> None:
+    if future.done():
+        return
+    if isinstance(result, Exception):
+        future.set_exception(result)
+    else:
+        future.set_result(result)

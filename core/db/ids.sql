@@ -1,0 +1,2 @@
+-- name: next_block
+SELECT nextval($1::regclass)
