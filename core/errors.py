@@ -9,6 +9,7 @@ ConsigndError
 │   ├── ReferenceReused     the same order reference came with other content
 │   ├── MoveRefused         the order cannot go from its state to that one
 │   └── StaleVersion        somebody else wrote first
+├── Overloaded              too much is waiting already: try again in a moment
 ├── OutOfStock              not enough codes that the request may have
 ├── KeyRefused              a sealing key is missing, wrong or retired
 ├── SealBroken              a sealed payload does not open: corrupt or forged
@@ -72,6 +73,10 @@ class MoveRefused(Conflict):
 
 class StaleVersion(Conflict):
     """Somebody else wrote the row first."""
+
+
+class Overloaded(ConsigndError):
+    """A queue is at its limit; trying again in a moment is safe."""
 
 
 class OutOfStock(ConsigndError):
