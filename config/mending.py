@@ -62,11 +62,21 @@ def _sentence(error: ErrorDetails, path: KeyPath, model: type[BaseModel]) -> str
             return f"missing: write {path[-1]} = ..."
         case "value_error":
             return error["msg"].removeprefix("Value error, ")
+        case "decimal_max_places":
+            return f"too fine: write at most {error['ctx']['decimal_places']} decimals"
         case kind if kind in _WRITE:
             wanted = _WRITE[kind]
             return f"wrong type: write {wanted}{_not_a(error['input'], wanted)}{_pointer(error, path)}"
         case _:
-            return error["msg"].replace("Input should be", "write").replace("'", '"')
+            return _reworded(error["msg"].replace("'", '"'))
+
+
+def _reworded(said: str) -> str:
+    """The library's own sentence, as something to do."""
+    wanted = said.removeprefix("Input should be ")
+    if wanted == said:
+        return said[:1].lower() + said[1:]
+    return f"write a number {wanted}" if wanted.startswith(("greater", "less")) else f"write {wanted}"
 
 
 def unknown_key(name: str, known: tuple[str, ...]) -> str:

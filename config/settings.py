@@ -148,6 +148,14 @@ class Settings(BaseSettings):
         origin = f"environment {source}" if line is None else f"{source}:{line}"
         return f"{origin}, from {self._fetched[path]}" if path in self._fetched else origin
 
+    def option_problems(
+        self, channel: str, refused: ValidationError, options: type[BaseModel]
+    ) -> list[Problem]:
+        """What a connector's own model refused among a channel's options, placed like our own refusals."""
+        above: KeyPath = ("channels", channel, "options")
+        refusals = [((*above, *path), text) for path, text in explain(refused, options)]
+        return _placed(refusals, self._origins or Origins(None, {}, {}))
+
     def secret_values(self) -> frozenset[str]:
         """Every secret in clear, for the log's scrubber alone."""
         secrets = frozenset(_secrets_in(self))

@@ -43,11 +43,13 @@ class Origins:
 
     def of(self, path: KeyPath) -> tuple[str, int | None] | None:
         """The source and line of exactly this value; None when it is a default."""
-        if _holds(self.environment, path) and (name := self._variable(path)):
+        line = self.document.lines.get(path) if self.document else None
+        above = _at(self.environment, path)
+        # A table that both write is the file's; the variables only change some of its keys.
+        shared = isinstance(above, dict) and line is not None
+        if above is not None and not shared and (name := self._variable(path)):
             return name, None
-        if self.document and (line := self.document.lines.get(path)):
-            return str(self.document.path), line
-        return None
+        return (str(self.document.path), line) if self.document and line else None
 
     def nearest(self, path: KeyPath) -> tuple[str, int | None]:
         """The source and line of this value, or of the closest table around it that somebody wrote."""
@@ -164,14 +166,13 @@ def _decimal(text: str) -> Decimal:
         raise ValueError(f"{len(text)} digits are no number") from None
 
 
-def _holds(tree: object, path: KeyPath) -> bool:
+def _at(tree: object, path: KeyPath) -> object:
+    """The value at a path, None if there is none."""
     for step in path:
         if isinstance(tree, dict):
-            if step not in tree:
-                return False
-            tree = tree[step]
+            tree = tree.get(step)
         elif isinstance(tree, list) and isinstance(step, int) and step < len(tree):
             tree = tree[step]
         else:
-            return False
-    return True
+            return None
+    return tree

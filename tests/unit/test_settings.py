@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
 import config
 from config.problems import SettingsRefused
@@ -147,7 +148,7 @@ def test_all_mistakes_of_a_file_are_told_at_once_in_its_order(write: Write) -> N
         "write [splits.default] with its rules",
         "consignd.toml:8: channels.eneba.currency: not a currency: write three capital letters, such as EUR",
         "consignd.toml:9: channels.eneba.pol_interval: unknown key; did you mean poll_interval_seconds?",
-        "consignd.toml:10: channels.eneba.stock.share: write less than or equal to 1",
+        "consignd.toml:10: channels.eneba.stock.share: write a number less than or equal to 1",
         "consignd.toml:11: channels.eneba.options.client_secret: gone cannot be read "
         "(No such file or directory): write the secret into it, or point elsewhere",
         "consignd.toml:11: channels.eneba.options.region: the environment has no NOWHERE: set NOWHERE, "
@@ -162,7 +163,7 @@ def test_all_mistakes_of_a_file_are_told_at_once_in_its_order(write: Write) -> N
     [
         ('[web]\nport = "80a"', 2, "web.port: wrong type: write a whole number, not a text"),
         ("[web]\nport = true", 2, "web.port: wrong type: write a number, not true or false"),
-        ("[web]\nport = 70000", 2, "web.port: write less than or equal to 65535"),
+        ("[web]\nport = 70000", 2, "web.port: write a number less than or equal to 65535"),
         ("[web]\nhost = 1", 2, "web.host: wrong type: write a text in quotes, not a whole number"),
         ('[web]\nhost = { env = "X" }', 2, "the variable CONSIGND_WEB__HOST sets this key too"),
         ("web = 1", 1, "web: wrong type: write a table, not a whole number"),
@@ -180,11 +181,11 @@ def test_all_mistakes_of_a_file_are_told_at_once_in_its_order(write: Write) -> N
         ('[[api.tokens]]\nname = "a"\nrole = "viewer"', 1, "api.tokens[0].token: missing: write token = ..."),
         ('[[api.tokens]]\nname = "a"\nrole = "viewer"\ntoken = "short"', 4, "at least 16"),
         ('[[api.tokens]]\nname = "a"\nrole = "root"\ntoken = "0123456789abcdef"', 3, '"viewer", "operator"'),
-        ("[sync]\nlanes = 0", 2, "sync.lanes: write greater than or equal to 1"),
-        ("[sync]\nlease_seconds = 0", 2, "sync.lease_seconds: write greater than 0"),
+        ("[sync]\nlanes = 0", 2, "sync.lanes: write a number greater than or equal to 1"),
+        ("[sync]\nlease_seconds = 0", 2, "sync.lease_seconds: write a number greater than 0"),
         ("[sync]\nlease_seconds = inf", 2, "sync.lease_seconds"),
         ("[stock]\nshare = nan", 2, "stock.share"),
-        ("[stock]\nshare = -0.1", 2, "stock.share: write greater than or equal to 0"),
+        ("[stock]\nshare = -0.1", 2, "stock.share: write a number greater than or equal to 0"),
         ("[stock]\ncap = 1.5", 2, "stock.cap: wrong type: write a whole number"),
         ("[stock]\nbuffer = -1", 2, "stock.buffer"),
         (
@@ -248,7 +249,7 @@ def test_a_mistake_is_told_with_its_line_and_its_mending(
         ),
         (
             '[{ party = "channel", rate_percent = 1.00001 }, { party = "consignor", rest = true }]',
-            "4 decimal places",
+            "at most 4 decimals",
         ),
         (
             '[{ party = "channel", rate_percent = 1, minimum = 2, maximum = 1, currency = "EUR" },'
@@ -270,6 +271,26 @@ def test_two_tokens_of_one_name_or_one_value_are_refused(write: Write) -> None:
     assert "2 tokens are named a" in same_name
     (same_token,) = refusal(write(one.format("a", "0" * 16) + one.format("b", "0" * 16)))
     assert "same token" in same_token
+
+
+class ShopOptions(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    url: str
+    consumer_key: SecretStr
+    page_size: int = 100
+
+
+def test_what_a_connector_refuses_among_its_options_is_placed_too(write: Write) -> None:
+    file = write(CHANNEL + '[channels.eneba.options]\nconsumer_kye = "hush-hush"\npage_size = "many"\n')
+    found = Settings.load(file, {"CONSIGND_CHANNELS__ENEBA__OPTIONS__CONSUMER_KEY": "7"})
+    with pytest.raises(ValidationError) as refused:
+        ShopOptions.model_validate(found.channels["eneba"].plain_options())
+    problems = found.option_problems("eneba", refused.value, ShopOptions)
+    assert [str(problem).removeprefix(f"{file}:") for problem in problems] == [
+        "6: channels.eneba.options.url: missing: write url = ...",
+        "7: channels.eneba.options.consumer_kye: unknown key; did you mean consumer_key?",
+        "8: channels.eneba.options.page_size: wrong type: write a whole number, not a text",
+    ]
 
 
 def test_a_broken_file_is_told_with_its_place(write: Write, tmp_path: Path) -> None:
