@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import csv
-import warnings
 import zipfile
-from collections.abc import Sequence
-from datetime import UTC, date, datetime, time
+from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,37 +15,9 @@ from hypothesis import strategies as st
 from openpyxl import Workbook
 from openpyxl.cell import Cell
 
-from core.codes.expiry import Ambiguous, parse_expiry
-from core.codes.readers import CodeFile, Parsed, Reason, Refused, Row, read_codes
+from core.codes.readers import CodeFile, Parsed, Reason, Refused, read_codes
 from core.errors import UnreadableFile
-
-CODE = "GEHEIM-7788"
-Triple = tuple[str | None, str, str | None]
-
-
-def rows_of(folder: Path, name: str, content: bytes | str) -> list[Row]:
-    path = folder / name
-    path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return list(read_codes(path))
-
-
-def codes(rows: list[Row]) -> list[Triple]:
-    assert all(isinstance(row, Parsed) for row in rows), rows
-    return [(r.payload.number, r.payload.secret, r.payload.pin) for r in rows if isinstance(r, Parsed)]
-
-
-def refusals(rows: list[Row]) -> list[tuple[int, Reason]]:
-    assert CODE not in repr(rows)
-    return [(row.row, row.reason) for row in rows if isinstance(row, Refused)]
-
-
-def sheet(folder: Path, *rows: Sequence[object], name: str = "codes.xlsx") -> Path:
-    book = Workbook()
-    assert book.active is not None
-    for row in rows:
-        book.active.append(list(row))
-    book.save(folder / name)
-    return folder / name
+from tests.unit.code_files import CODE, Triple, codes, refusals, rows_of, sheet
 
 
 class TestPlainText:
@@ -228,93 +198,6 @@ class TestEncodings:
         ) == [(2, Reason.MALFORMED)]
 
 
-class TestExcel:
-    def test_text_stays_exactly_as_it_is(self, tmp_path: Path) -> None:
-        path = sheet(
-            tmp_path,
-            ["卡号", "卡密", "有效期"],
-            ["000123", "=".join("AB"), date(2027, 5, 1)],
-            ["1E5", "0", None],
-        )
-        rows = list(read_codes(path))
-        assert codes(rows) == [("000123", "A=B", None), ("1E5", "0", None)]
-        assert isinstance(rows[0], Parsed)
-        assert rows[0].expires_at == datetime(2027, 5, 1, 23, 59, 59, 999999, UTC)
-
-    def test_numbers_become_their_digits(self, tmp_path: Path) -> None:
-        path = sheet(tmp_path, [123456789012345, 1e14], [12, 7.0])
-        assert codes(list(read_codes(path))) == [
-            ("123456789012345", "100000000000000", None),
-            ("12", "7", None),
-        ]
-
-    def test_numbers_shown_with_leading_zeros_keep_them(self, tmp_path: Path) -> None:
-        book = Workbook()
-        assert book.active is not None
-        cell = book.active.cell(1, 1, 42)
-        assert isinstance(cell, Cell)
-        cell.number_format = "000000"
-        book.save(tmp_path / "a.xlsx")
-        assert codes(list(read_codes(tmp_path / "a.xlsx"))) == [(None, "000042", None)]
-
-    @pytest.mark.parametrize(
-        "value",
-        [1234567890123456, 1.2345678901234568e17, 0.5, True, "=A1", "#N/A", time(8, 30)],
-    )
-    def test_cells_that_lost_their_content_are_malformed(self, tmp_path: Path, value: object) -> None:
-        path = sheet(tmp_path, ["code"], [value], ["B"])
-        rows = list(read_codes(path))
-        assert refusals(rows) == [(2, Reason.MALFORMED)]
-        assert "1234567890" not in repr(rows)
-        assert codes(rows[1:]) == [(None, "B", None)]
-
-    def test_a_lost_number_says_how_to_mend_it(self, tmp_path: Path) -> None:
-        (row,) = read_codes(sheet(tmp_path, [1234567890123456]))
-        assert isinstance(row, Refused)
-        assert "format the column as text" in row.detail
-
-    def test_row_numbers_are_those_of_the_sheet(self, tmp_path: Path) -> None:
-        path = sheet(tmp_path, [], ["# remark"], ["code"], [], [None, None], ["A"], ["  "], ["n----s"])
-        rows = list(read_codes(path))
-        assert [row.row for row in rows] == [6, 8]
-        assert codes(rows) == [(None, "A", None), ("n", "s", None)]
-
-    def test_two_sheets_with_rows_are_refused_and_hidden_or_empty_ones_do_not_count(
-        self, tmp_path: Path
-    ) -> None:
-        book = Workbook()
-        assert book.active is not None
-        book.active.append(["A"])
-        book.create_sheet("empty")
-        hidden = book.create_sheet("hidden")
-        hidden.append(["B"])
-        hidden.sheet_state = "hidden"
-        book.save(tmp_path / "one.xlsx")
-        book.create_sheet("more").append([CODE])
-        book.save(tmp_path / "two.xlsx")
-        assert codes(list(read_codes(tmp_path / "one.xlsx"))) == [(None, "A", None)]
-        with pytest.raises(UnreadableFile, match="'Sheet' and 'more' both hold rows") as refusal:
-            list(read_codes(tmp_path / "two.xlsx"))
-        assert CODE not in str(refusal.value)
-
-    def test_a_number_that_is_no_date_is_not_quoted_in_a_warning(self, tmp_path: Path) -> None:
-        book = Workbook()
-        assert book.active is not None
-        cell = book.active.cell(1, 1, 987654321098)
-        assert isinstance(cell, Cell)
-        cell.number_format = "yyyy-mm-dd"
-        book.save(tmp_path / "a.xlsx")
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            rows = list(read_codes(tmp_path / "a.xlsx"))
-        assert refusals(rows) == [(1, Reason.MALFORMED)]
-        assert caught == []
-
-    def test_a_workbook_is_known_by_its_content(self, tmp_path: Path) -> None:
-        path = sheet(tmp_path, ["A"], name="codes.txt.xlsx").rename(tmp_path / "codes.csv")
-        assert codes(list(read_codes(path))) == [(None, "A", None)]
-
-
 class TestUnreadableFiles:
     @pytest.mark.parametrize(
         ("name", "content", "says"),
@@ -362,55 +245,6 @@ class TestProgress:
             assert file.size_bytes == path.stat().st_size
             assert seen[0] > 0
             assert file.bytes_read == file.size_bytes
-
-
-class TestExpiry:
-    @pytest.mark.parametrize(
-        "text",
-        [
-            "2026-12-31",
-            "2026/12/31",
-            "31.12.2026",
-            "2026年12月31日",
-            "2026.12.31",
-            "20261231",
-            " 2026 年 12 月 31 日 ",
-        ],
-    )
-    def test_a_date_means_the_end_of_its_day(self, text: str) -> None:
-        assert parse_expiry(text) == datetime(2026, 12, 31, 23, 59, 59, 999999, UTC)
-
-    @pytest.mark.parametrize(
-        ("text", "moment"),
-        [
-            ("2026-12-31T18:00:00Z", datetime(2026, 12, 31, 18, tzinfo=UTC)),
-            ("2026-12-31T18:00:00+08:00", datetime(2026, 12, 31, 10, tzinfo=UTC)),
-            ("2026-12-31 18:00", datetime(2026, 12, 31, 18, tzinfo=UTC)),
-            ("2026/1/2 8:05:09", datetime(2026, 1, 2, 8, 5, 9, tzinfo=UTC)),
-            ("2026年1月2日 08:05", datetime(2026, 1, 2, 8, 5, tzinfo=UTC)),
-            ("2026-01-02 00:00:00.123456 UTC", datetime(2026, 1, 2, 0, 0, 0, 123456, UTC)),
-        ],
-    )
-    def test_a_time_is_that_moment(self, text: str, moment: datetime) -> None:
-        assert parse_expiry(text) == moment
-
-    @pytest.mark.parametrize(
-        "text",
-        ["12/31/2026", "31/12/2026", "31-12-26", "12/27", "2026-13-01", "2026-02-30", "2026-12", "soon", "", "46387",
-         "2026-12/31", "2026-12-31 25:00", "2026-12-31x", "0001-01-01T00:00:00+23:00"],
-    )  # fmt: skip
-    def test_what_is_ambiguous_is_not_guessed(self, text: str) -> None:
-        with pytest.raises(Ambiguous):
-            parse_expiry(text)
-
-    @given(st.text(max_size=30))
-    def test_any_text_is_a_moment_never_or_ambiguous(self, text: str) -> None:
-        try:
-            moment = parse_expiry(text)
-        except Ambiguous as error:
-            moment, said = None, str(error)
-            assert not said
-        assert moment is None or moment.tzinfo is UTC
 
 
 words = st.text(
