@@ -71,9 +71,7 @@ def test_row_numbers_are_those_of_the_sheet(tmp_path: Path) -> None:
     assert codes(rows) == [(None, "A", None), ("n", "s", None)]
 
 
-def test_two_sheets_with_rows_are_refused_but_hidden_and_empty_ones_do_not_count(
-    self, tmp_path: Path
-) -> None:
+def test_two_sheets_with_rows_are_refused_but_hidden_and_empty_ones_do_not_count(tmp_path: Path) -> None:
     book = Workbook()
     assert book.active is not None
     book.active.append(["A"])
