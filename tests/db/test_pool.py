@@ -49,7 +49,8 @@ async def server_of_version(version: str | None) -> AsyncIterator[int]:
             writer.write(b"S" + struct.pack("!i", len(parameter) + 4) + parameter)
             writer.write(b"K" + struct.pack("!iii", 12, 1, 1) + b"Z" + struct.pack("!i", 5) + b"I")
         with suppress(asyncio.CancelledError):
-            await reader.read()
+            # A silent server reads to the end; the other hangs up at the first word, which is farewell.
+            await reader.read(-1 if version is None else 1)
         writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
