@@ -13,12 +13,14 @@ from pydantic import SecretStr
 
 from connectors.kit.abilities import ListsOffers, PullsOrders
 from connectors.kit.connector import Account, Connector, Options
+from connectors.kit.errors import TryLater
 from connectors.kit.http import HttpPolicy
 from connectors.sandbox.market import SandboxMarket
 from core.types import ChannelOrder, CodePayload, LineCodes, OfferObserved
 
 TEST_SECONDS = 60.0
 _MOST_PAGES = 500
+_LONGEST_PATIENCE_SECONDS = 5.0
 _SHORTEST_SECRET = 6
 
 AnyConnector = Connector[Options]
@@ -63,6 +65,11 @@ async def eventually(found: Callable[[], T | None], seconds: float = 20.0) -> T:
             if value := found():
                 return value
             await asyncio.sleep(0.02)
+
+
+async def patience(later: TryLater) -> None:
+    """Wait as the daemon would, but not for long."""
+    await asyncio.sleep(min(later.after_seconds, _LONGEST_PATIENCE_SECONDS))
 
 
 async def every_order(connector: PullsOrders, cursor: str | None) -> tuple[list[ChannelOrder], str]:

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from connectors.kit.abilities import DeliversCodes
 from connectors.kit.contract.base import ContractBase
-from connectors.kit.contract.bench import AnyConnector, bounded, having, texts
+from connectors.kit.contract.bench import AnyConnector, bounded, having, patience, texts
 from connectors.kit.contract.receiver import CallbackReceiver
 from connectors.kit.errors import ChannelRefused, OutcomeUnknown, TryLater
 from connectors.kit.messages import Delivery, DeliveryFound
@@ -81,7 +81,8 @@ class DeliveryContract(ContractBase):
         """Deliver as the daemon does: after an unknown outcome it asks, and the answer must be true."""
         try:
             await delivering.deliver_codes(delivery)
-        except TryLater:
+        except TryLater as later:
+            await patience(later)
             return False
         except OutcomeUnknown:
             found = await delivering.find_delivery(delivery.order_ref, delivery.attempt_key)

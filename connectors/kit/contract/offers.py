@@ -8,7 +8,7 @@ import pytest
 
 from connectors.kit.abilities import ListsOffers, PublishesOffers
 from connectors.kit.contract.base import ContractBase
-from connectors.kit.contract.bench import AnyConnector, bounded, every_offer, having
+from connectors.kit.contract.bench import AnyConnector, bounded, every_offer, having, patience
 from connectors.kit.contract.receiver import CallbackReceiver
 from connectors.kit.errors import OutcomeUnknown, TryLater
 from connectors.kit.messages import OfferResult, OfferStatus
@@ -129,7 +129,10 @@ class OffersContract(ContractBase):
         for _ in range(_ROUNDS):
             try:
                 results = await publisher.publish_offers([offer])
-            except (OutcomeUnknown, TryLater):
+            except TryLater as later:
+                await patience(later)
+                continue
+            except OutcomeUnknown:
                 continue
             assert len(results) == 1
             assert results[0].status is not OfferStatus.REFUSED, results
