@@ -1,4 +1,4 @@
-"""Moves the templates beside it into a new package: a connector of one's own that passes its contract tests."""
+"""Moves the templates beside it into a new package: a connector that passes its own contract tests."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _check_name(name: str) -> None:
             f"at most {_LONGEST_NAME} characters, such as acme or acme_shop"
         )
     if keyword.iskeyword(name):
-        raise InvalidInput(f"connector name {name!r} is a word of Python: choose another, such as {name}_shop")
+        raise InvalidInput(f"connector name {name!r} is a word of Python: write, say, {name}_shop")
     if name in installed_connectors():
         raise InvalidInput(f"connector name {name!r} is taken by an installed connector: choose another")
 
