@@ -99,6 +99,8 @@ class ContractBase:
         price = net = Money(price_minor, market.currency)
         if isinstance(connector, QuotesFees) and listing_ref in market.listings:
             quote = await connector.quote_fee(listing_ref, price, PriceBasis.GROSS)
+            if connector.traits.written_price is PriceBasis.NET:
+                quote = await connector.quote_fee(listing_ref, quote.net, PriceBasis.NET)
             price, net = quote.gross, quote.net
         return OfferWanted(listing_ref, quantity, price, net, on)
 
