@@ -99,7 +99,8 @@ class WooCommerce(
         currency = await self._client.setting("general", "woocommerce_currency")
         if currency != self.account.currency:
             raise ChannelRefused(
-                f"the shop sells in {currency}: write currency = {currency!r} for channel {self.account.channel}"
+                f"the shop sells in {currency}, channel {self.account.channel} in {self.account.currency}: "
+                "give the channel the shop's currency"
             )
         if await self._client.setting("general", "woocommerce_calc_taxes") == "yes":
             await self._check_prices_include_tax()
@@ -198,7 +199,7 @@ class WooCommerce(
         order = await self._client.order(delivery.order_ref)
         if order.status == "completed" and order.has_our_codes:
             return
-        if not await self._buyer_was_told(delivery.order_ref):
+        if not (order.has_our_codes or await self._buyer_was_told(delivery.order_ref)):
             _require_paid(order)
             text = notes.note_text(delivery.lines, _names(order), delivery.attempt_key)
             await self._client.tell_buyer(delivery.order_ref, text)

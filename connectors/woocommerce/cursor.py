@@ -1,4 +1,4 @@
-"""Decides where a pull goes on, so that no change is missed although pages shift and times are whole seconds."""
+"""Decides where a pull goes on, so that no change is missed though pages shift and times are coarse."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, Field, SecretStr, field_validator
 
 from connectors.kit.connector import Options
 
-# WordPress decodes HTML entities in a webhook's secret before it signs: only these characters survive unchanged.
+# WordPress decodes HTML entities in a webhook's secret before it signs: these characters stay as they are.
 _PLAIN_SECRET = re.compile(r"[A-Za-z0-9_-]{16,200}")
 
 
