@@ -1,0 +1,1 @@
+"""Decides about codes: sealing, import, allocation, custody."""

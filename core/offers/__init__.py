@@ -1,0 +1,1 @@
+"""Decides what each listing shows: catalogue, quantity, price, and what channels have been told."""

@@ -1,0 +1,1 @@
+"""Decides the life of an order: intake, moves, fulfilment, cancellation, replacement."""

@@ -98,7 +98,7 @@ CREATE TABLE order_move (
             ('parked', 'accepted'), ('parked', 'cancelled'),
             ('delivering', 'delivered'), ('delivering', 'unsure'), ('delivering', 'cancelled'),
             ('unsure', 'delivered'), ('unsure', 'delivering'), ('unsure', 'cancelled'),
-            ('delivered', 'refunded'), ('delivered', 'accepted')
+            ('delivered', 'refunded')
         )
     )
 );

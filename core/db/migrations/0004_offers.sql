@@ -10,6 +10,7 @@ CREATE TABLE offer (
     why jsonb,
     -- Written before the channel is told: until it answers, either value may be what it shows.
     telling_quantity int,
+    telling_price_minor bigint,
     told_at timestamptz,
     published_quantity int,
     published_price_minor bigint,

@@ -1,0 +1,247 @@
+"""Moves offers out: from marks to what is wanted, to what the channel is told, to what it acknowledged.
+
+An offer is worked out when it is claimed, so changes coalesce and an old value cannot overtake a new one.
+What a channel will be told is written down before it is told, and counts as promised until it answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from core.db.pool import Connection, Pool
+from core.db.queries import load_queries
+from core.offers.planning import OfferPlan, OfferRow, ShelfStock, SkuStock, plan_sku
+from core.offers.terms import ChannelTerms
+from core.types import ChannelId, ListingId, ListingRef, OfferObserved, PriceBasis, SkuId
+
+_SQL = load_queries("core.offers", "outbox.sql")
+_READ_MARKS = _SQL["read_marks"]
+_MOVE_CURSOR = _SQL["move_cursor"]
+_READ_CURSOR = _SQL["read_cursor"]
+_DIRTY_SKUS = _SQL["dirty_skus"]
+_DIRTY_CHANNEL = _SQL["dirty_channel"]
+_DIRTY_LISTINGS = _SQL["dirty_listings"]
+_LOCK_OFFERS = _SQL["lock_offers"]
+_PAUSED_CHANNELS = _SQL["paused_channels"]
+_FREE_CODES = _SQL["free_codes"]
+_BASE_PRICES = _SQL["base_prices"]
+_WRITE_WANTED = _SQL["write_wanted"]
+_NOTE_PROMISES = _SQL["note_promises"]
+_SETTLE_PUBLISHED = _SQL["settle_published"]
+_SETTLE_UNCHANGED = _SQL["settle_unchanged"]
+_SETTLE_REFUSED = _SQL["settle_refused"]
+_SETTLE_LATER = _SQL["settle_later"]
+_WRITE_OBSERVED = _SQL["write_observed"]
+_REPAIR_DRIFT = _SQL["repair_drift"]
+_DROP_READ_MARKS = _SQL["drop_read_marks"]
+
+_MOST_MARKS = 10_000
+# An increase that had to wait for the others' decrease is looked at again this soon.
+_HELD_BACK_PAUSE = timedelta(milliseconds=500)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An offer the channel will not show as told, and its reason."""
+
+    plan: OfferPlan
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """An offer to tell again; unknown says that the channel may show it already."""
+
+    plan: OfferPlan
+    after_seconds: float
+    unknown: bool
+
+
+class Outbox:
+    """The offers of all channels. `terms` tells of every configured channel, also those others drive."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        terms: Mapping[ChannelId, ChannelTerms],
+        bound_permille: int,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._pool = pool
+        self._terms = terms
+        self._bound_permille = bound_permille
+        self._now = now
+
+    async def collect(self, channel_id: ChannelId) -> int:
+        """Turn fresh marks into dirty offers of a channel; how many SKUs were marked."""
+        now = self._now()
+        async with self._pool.acquire() as conn, conn.transaction():
+            rows = await conn.fetch(_READ_MARKS, channel_id, _MOST_MARKS)
+            if not rows:
+                return 0
+            skus = {SkuId(row["sku_id"]) for row in rows}
+            await conn.execute(_DIRTY_SKUS, channel_id, sorted(skus), now)
+            for lane in {int(row["lane"]) for row in rows}:
+                last = max(int(row["mark_id"]) for row in rows if row["lane"] == lane)
+                await conn.execute(_MOVE_CURSOR, channel_id, f"marks.{lane}", str(last), now)
+        return len(skus)
+
+    async def touch_channel(self, channel_id: ChannelId) -> None:
+        """Have every offer of a channel worked out again, because its terms may have changed."""
+        await self._pool.execute(_DIRTY_CHANNEL, channel_id, self._now())
+
+    async def claim(self, channel_id: ChannelId, limit: int) -> list[OfferPlan]:
+        """Work out dirty offers and write down what the channel will be told; decreases come first.
+
+        Offers that show what they should are settled here and not returned.
+        """
+        now = self._now()
+        async with self._pool.acquire() as conn, conn.transaction():
+            dirty = await conn.fetch(_DIRTY_LISTINGS, channel_id, now, limit)
+            if not dirty:
+                return []
+            claimed = {ListingId(row["listing_id"]) for row in dirty}
+            plans = await self._plan(conn, sorted({SkuId(row["sku_id"]) for row in dirty}), claimed, now)
+            await self._write_plans(conn, plans, now)
+        return sorted(
+            (plan for plan in plans if plan.tells), key=lambda plan: (plan.raises, plan.row.listing_id)
+        )
+
+    async def plan(self, sku_ids: Sequence[SkuId]) -> list[OfferPlan]:
+        """What every listing of some SKUs should show now, with why; nothing is written."""
+        async with self._pool.acquire() as conn, conn.transaction():
+            rows = await conn.fetch(_LOCK_OFFERS, sku_ids)
+            return await self._plan(
+                conn, sku_ids, {ListingId(row["listing_id"]) for row in rows}, self._now()
+            )
+
+    async def _plan(
+        self, conn: Connection, sku_ids: Sequence[SkuId], claimed: set[ListingId], now: datetime
+    ) -> list[OfferPlan]:
+        rows = [OfferRow.read(row) for row in await conn.fetch(_LOCK_OFFERS, sku_ids)]
+        paused = {ChannelId(row["channel_id"]) for row in await conn.fetch(_PAUSED_CHANNELS)}
+        stocks = await self._stocks(conn, sku_ids, now)
+        plans: list[OfferPlan] = []
+        for sku_id in sku_ids:
+            own = [row for row in rows if row.sku_id == sku_id]
+            planned = plan_sku(stocks[sku_id], own, self._terms, paused, self._bound_permille, now)
+            plans += [plan for plan in planned if plan.row.listing_id in claimed]
+        return plans
+
+    async def _stocks(
+        self, conn: Connection, sku_ids: Sequence[SkuId], now: datetime
+    ) -> dict[SkuId, SkuStock]:
+        shelves: dict[SkuId, list[ShelfStock]] = {sku_id: [] for sku_id in sku_ids}
+        for row in await conn.fetch(_FREE_CODES, sku_ids, now):
+            values = dict(row)
+            shelves[SkuId(values.pop("sku_id"))].append(ShelfStock(**values))
+        prices: dict[SkuId, dict[str, int]] = {sku_id: {} for sku_id in sku_ids}
+        for row in await conn.fetch(_BASE_PRICES, sku_ids):
+            prices[SkuId(row["sku_id"])][str(row["currency"])] = int(row["base_price_minor"])
+        return {sku_id: SkuStock(tuple(shelves[sku_id]), prices[sku_id]) for sku_id in sku_ids}
+
+    async def _write_plans(self, conn: Connection, plans: Sequence[OfferPlan], now: datetime) -> None:
+        await conn.execute(
+            _WRITE_WANTED,
+            [plan.row.listing_id for plan in plans],
+            [plan.wanted_quantity for plan in plans],
+            [plan.price_minor for plan in plans],
+            [plan.net_minor for plan in plans],
+            [plan.on for plan in plans],
+            [plan.why for plan in plans],
+            [plan.quantity if plan.tells else None for plan in plans],
+            now,
+        )
+        told = [plan for plan in plans if plan.tells]
+        await conn.execute(
+            _NOTE_PROMISES,
+            [plan.row.listing_id for plan in told],
+            [plan.quantity for plan in told],
+            [plan.price_minor for plan in told],
+            [plan.row.showing for plan in told],
+            [plan.promised_total for plan in told],
+            [plan.available for plan in told],
+            self._bound_permille,
+            now,
+        )
+        same = [plan for plan in plans if not plan.tells]
+        await conn.execute(
+            _SETTLE_UNCHANGED,
+            [plan.row.listing_id for plan in same],
+            [plan.row.dirty_version for plan in same],
+            [not plan.held_back for plan in same],
+            now + _HELD_BACK_PAUSE,
+        )
+
+    async def settle(
+        self, published: Sequence[OfferPlan], refused: Sequence[Refusal], later: Sequence[Delay]
+    ) -> None:
+        """Write down what became of claimed offers."""
+        now = self._now()
+        async with self._pool.acquire() as conn, conn.transaction():
+            await conn.execute(
+                _SETTLE_PUBLISHED,
+                [plan.row.listing_id for plan in published],
+                [plan.row.dirty_version for plan in published],
+                [plan.quantity for plan in published],
+                [plan.price_minor for plan in published],
+                [plan.net_minor for plan in published],
+                [plan.on for plan in published],
+                [not plan.held_back for plan in published],
+                now,
+                now + _HELD_BACK_PAUSE,
+            )
+            await conn.execute(
+                _SETTLE_REFUSED,
+                [refusal.plan.row.listing_id for refusal in refused],
+                [refusal.plan.row.dirty_version for refusal in refused],
+                [refusal.detail for refusal in refused],
+            )
+            await conn.execute(
+                _SETTLE_LATER,
+                [delay.plan.row.listing_id for delay in later],
+                now,
+                [delay.after_seconds for delay in later],
+                [delay.unknown for delay in later],
+            )
+
+    async def observe(self, terms: ChannelTerms, seen: Sequence[OfferObserved], at: datetime) -> None:
+        """Write down what a channel was seen to show."""
+        await self._pool.execute(
+            _WRITE_OBSERVED,
+            terms.channel_id,
+            [offer.listing_ref for offer in seen],
+            [offer.quantity for offer in seen],
+            [offer.price.amount_minor for offer in seen],
+            [offer.net_price.amount_minor if offer.net_price else None for offer in seen],
+            [offer.on for offer in seen],
+            at,
+        )
+
+    async def repair(self, terms: ChannelTerms, at: datetime) -> list[ListingRef]:
+        """Send offers out again that were seen at `at` to differ from what the channel acknowledged.
+
+        Call it after orders placed before `at` were taken in: a sale we have not heard of is not drift.
+        """
+        by_net = terms.written_price is PriceBasis.NET
+        rows = await self._pool.fetch(_REPAIR_DRIFT, terms.channel_id, at, by_net)
+        return [ListingRef(row["listing_ref"]) for row in rows]
+
+    async def drop_read_marks(self) -> None:
+        """Forget marks that every channel has read."""
+        await self._pool.execute(_DROP_READ_MARKS)
+
+
+async def read_cursor(conn: Connection, channel_id: ChannelId, subject: str) -> str | None:
+    """How far a channel has been read on a subject; None before the first time."""
+    position: str | None = await conn.fetchval(_READ_CURSOR, channel_id, subject)
+    return position
+
+
+async def move_cursor(
+    conn: Connection, channel_id: ChannelId, subject: str, position: str, now: datetime
+) -> None:
+    """Write down how far a channel has been read, in the caller's transaction."""
+    await conn.execute(_MOVE_CURSOR, channel_id, subject, position, now)

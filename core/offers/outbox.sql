@@ -1,0 +1,219 @@
+-- name: read_marks
+-- Marks that a channel has not looked at yet. Ids rise in commit order within a lane, so a cursor loses none.
+SELECT lanes.lane, fresh.mark_id, fresh.sku_id
+FROM (SELECT DISTINCT lane FROM sku) lanes
+LEFT JOIN channel_cursor ON channel_cursor.channel_id = $1::int
+    AND channel_cursor.subject = 'marks.' || lanes.lane
+CROSS JOIN LATERAL (
+    SELECT stock_mark.mark_id, stock_mark.sku_id
+    FROM stock_mark
+    WHERE stock_mark.lane = lanes.lane
+        AND stock_mark.mark_id > coalesce(channel_cursor.position::bigint, 0)
+    ORDER BY stock_mark.mark_id
+    LIMIT $2::int
+) fresh
+
+-- name: move_cursor
+INSERT INTO channel_cursor (channel_id, subject, position, moved_at)
+VALUES ($1::int, $2::text, $3::text, $4::timestamptz)
+ON CONFLICT ON CONSTRAINT channel_cursor_key
+DO UPDATE SET position = excluded.position, moved_at = excluded.moved_at
+
+-- name: read_cursor
+SELECT position FROM channel_cursor WHERE channel_id = $1::int AND subject = $2::text
+
+-- name: dirty_skus
+UPDATE offer
+SET dirty_version = offer.dirty_version + 1,
+    dirty_since = CASE
+        WHEN offer.dirty_version > offer.acked_version THEN offer.dirty_since
+        ELSE $3::timestamptz
+    END
+FROM listing
+WHERE listing.listing_id = offer.listing_id
+    AND listing.channel_id = $1::int
+    AND listing.sku_id = ANY ($2::int[])
+
+-- name: dirty_channel
+-- Everything on a channel is looked at again, for changed terms.
+UPDATE offer
+SET dirty_version = offer.dirty_version + 1, dirty_since = $2::timestamptz, retry_at = '-infinity'
+FROM listing
+WHERE listing.listing_id = offer.listing_id AND listing.channel_id = $1::int
+
+-- name: dirty_listings
+SELECT listing.listing_id, listing.sku_id
+FROM offer
+JOIN listing ON listing.listing_id = offer.listing_id
+WHERE listing.channel_id = $1::int
+    AND offer.dirty_version > offer.acked_version
+    AND offer.retry_at <= $2::timestamptz
+ORDER BY offer.dirty_since, listing.listing_id
+LIMIT $3::int
+
+-- name: lock_offers
+-- All offers of some SKUs, on every channel, locked in key order: who raises a promise must see the others'.
+SELECT offer.listing_id, listing.channel_id, listing.listing_ref, listing.sku_id, listing.enabled,
+    offer.dirty_version, offer.telling_quantity, offer.telling_price_minor,
+    offer.published_quantity, offer.published_price_minor, offer.published_net_minor, offer.published_on,
+    offer.observed_quantity
+FROM offer
+JOIN listing ON listing.listing_id = offer.listing_id
+WHERE listing.sku_id = ANY ($1::int[])
+ORDER BY offer.listing_id
+FOR UPDATE OF offer
+
+-- name: paused_channels
+SELECT channel_id FROM channel WHERE paused_at IS NOT NULL
+
+-- name: free_codes
+-- How many codes are free on each shelf: slots above the last one taken, less those that left. Nothing is
+-- counted code by code, so this costs the same for ten codes and ten million.
+SELECT shelf.sku_id, shelf.expires_at, shelf.unit_cost_minor, shelf.currency,
+    (tail.slot - head.slot - gone.slots)::int AS free
+FROM shelf
+CROSS JOIN LATERAL (
+    SELECT coalesce((
+        SELECT code.slot FROM code
+        WHERE code.lane = shelf.lane AND code.shelf_id = shelf.shelf_id
+        ORDER BY code.slot DESC
+        LIMIT 1
+    ), 0) AS slot
+) tail
+CROSS JOIN LATERAL (
+    SELECT coalesce((
+        SELECT allocation.slot FROM allocation
+        WHERE allocation.lane = shelf.lane AND allocation.shelf_id = shelf.shelf_id
+        ORDER BY allocation.slot DESC
+        LIMIT 1
+    ), 0) AS slot
+) head
+CROSS JOIN LATERAL (
+    SELECT count(*) AS slots FROM departure
+    WHERE departure.lane = shelf.lane AND departure.shelf_id = shelf.shelf_id AND departure.slot > head.slot
+) gone
+WHERE shelf.sku_id = ANY ($1::int[]) AND shelf.expires_at > $2::timestamptz
+
+-- name: base_prices
+SELECT sku_id, currency, base_price_minor FROM sku_price WHERE sku_id = ANY ($1::int[])
+
+-- name: write_wanted
+UPDATE offer
+SET wanted_quantity = wanted.quantity,
+    wanted_price_minor = wanted.price_minor,
+    wanted_net_minor = wanted.net_minor,
+    wanted_on = wanted.is_on,
+    wanted_at = $8::timestamptz,
+    why = wanted.why,
+    telling_quantity = wanted.telling,
+    telling_price_minor = CASE WHEN wanted.telling IS NULL THEN NULL ELSE wanted.price_minor END,
+    told_at = CASE WHEN wanted.telling IS NULL THEN offer.told_at ELSE $8::timestamptz END
+FROM unnest($1::int[], $2::int[], $3::bigint[], $4::bigint[], $5::boolean[], $6::jsonb[], $7::int[])
+    wanted(listing_id, quantity, price_minor, net_minor, is_on, why, telling)
+WHERE offer.listing_id = wanted.listing_id
+
+-- name: note_promises
+INSERT INTO promise (listing_id, quantity, price_minor, before_quantity, promised_total, available,
+    bound_permille, promised_at)
+SELECT told.listing_id, told.quantity, told.price_minor, told.before_quantity, told.promised_total, told.available,
+    $7::int, $8::timestamptz
+FROM unnest($1::int[], $2::int[], $3::bigint[], $4::int[], $5::int[], $6::int[])
+    told(listing_id, quantity, price_minor, before_quantity, promised_total, available)
+
+-- name: settle_published
+-- The channel acknowledged: this is what it shows. The mark is cleared only for the version it was told.
+UPDATE offer
+SET published_quantity = told.quantity,
+    published_price_minor = told.price_minor,
+    published_net_minor = told.net_minor,
+    published_on = told.is_on,
+    published_at = $8::timestamptz,
+    telling_quantity = NULL,
+    telling_price_minor = NULL,
+    acked_version = CASE WHEN told.final THEN told.version ELSE offer.acked_version END,
+    retry_at = CASE WHEN told.final THEN '-infinity' ELSE $9::timestamptz END,
+    failures = 0,
+    refusal = NULL
+FROM unnest($1::int[], $2::bigint[], $3::int[], $4::bigint[], $5::bigint[], $6::boolean[], $7::boolean[])
+    told(listing_id, version, quantity, price_minor, net_minor, is_on, final)
+WHERE offer.listing_id = told.listing_id
+
+-- name: settle_unchanged
+-- Nothing had to be told.
+UPDATE offer
+SET acked_version = CASE WHEN same.final THEN same.version ELSE offer.acked_version END,
+    retry_at = CASE WHEN same.final THEN '-infinity' ELSE $4::timestamptz END
+FROM unnest($1::int[], $2::bigint[], $3::boolean[]) same(listing_id, version, final)
+WHERE offer.listing_id = same.listing_id
+
+-- name: settle_refused
+-- The channel said no for good: it shows what it showed. Looked at again when something changes.
+UPDATE offer
+SET acked_version = refused.version,
+    telling_quantity = NULL,
+    telling_price_minor = NULL,
+    failures = offer.failures + 1,
+    refusal = refused.detail
+FROM unnest($1::int[], $2::bigint[], $3::text[]) refused(listing_id, version, detail)
+WHERE offer.listing_id = refused.listing_id
+
+-- name: settle_later
+-- Not done, or nobody knows: it may show either value until it is told again.
+UPDATE offer
+SET retry_at = $2::timestamptz + later.after_seconds * interval '1 second',
+    telling_quantity = CASE WHEN later.unknown THEN offer.telling_quantity END,
+    telling_price_minor = CASE WHEN later.unknown THEN offer.telling_price_minor END,
+    failures = offer.failures + 1
+FROM unnest($1::int[], $3::float8[], $4::boolean[]) later(listing_id, after_seconds, unknown)
+WHERE offer.listing_id = later.listing_id
+
+-- name: write_observed
+UPDATE offer
+SET observed_quantity = seen.quantity,
+    observed_price_minor = seen.price_minor,
+    observed_net_minor = seen.net_minor,
+    observed_on = seen.is_on,
+    observed_at = $7::timestamptz
+FROM unnest($2::text[], $3::int[], $4::bigint[], $5::bigint[], $6::boolean[])
+    seen(listing_ref, quantity, price_minor, net_minor, is_on)
+JOIN listing ON listing.listing_ref = seen.listing_ref AND listing.channel_id = $1::int
+WHERE offer.listing_id = listing.listing_id
+
+-- name: repair_drift
+-- A settled offer that was seen to differ after it was last told: what was seen is what it shows, so the
+-- difference to what is wanted goes out again. The price is compared on the side that is written ($3: net).
+UPDATE offer
+SET published_quantity = offer.observed_quantity,
+    published_price_minor = offer.observed_price_minor,
+    published_net_minor = offer.observed_net_minor,
+    published_on = offer.observed_on,
+    dirty_version = offer.dirty_version + 1,
+    dirty_since = $2::timestamptz,
+    drifts = offer.drifts + 1
+FROM listing
+WHERE listing.listing_id = offer.listing_id
+    AND listing.channel_id = $1::int
+    AND offer.dirty_version = offer.acked_version
+    AND offer.refusal IS NULL
+    AND offer.observed_at = $2::timestamptz
+    AND offer.observed_at > offer.published_at
+    AND (
+        offer.observed_on <> offer.published_on
+        OR (offer.observed_on AND offer.observed_quantity <> offer.published_quantity)
+        OR (offer.observed_on AND CASE
+            WHEN $3::boolean THEN offer.observed_net_minor <> offer.published_net_minor
+            ELSE offer.observed_price_minor <> offer.published_price_minor
+        END)
+    )
+RETURNING listing.listing_ref
+
+-- name: drop_read_marks
+-- Marks that every channel has read. Rows behind all cursors are never looked at, so their remains cost nothing.
+DELETE FROM stock_mark
+WHERE stock_mark.mark_id <= (
+    SELECT min(channel_cursor.position::bigint)
+    FROM channel
+    JOIN channel_cursor ON channel_cursor.channel_id = channel.channel_id
+    WHERE channel_cursor.subject = 'marks.' || stock_mark.lane
+)
+AND stock_mark.marked_at < now() - interval '1 hour'

@@ -1,0 +1,41 @@
+"""The terms on which we sell on a channel, as core needs them: the operator's wishes and the channel's traits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from core.money.splits import SplitPlan
+from core.offers.pricing import PriceRule
+from core.offers.stock_policy import StockRule
+from core.types import ChannelId, PriceBasis
+
+
+class Shortage(StrEnum):
+    """What to do with a paid order for which there are no codes."""
+
+    WAIT = "wait"
+    CANCEL = "cancel"
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelTerms:
+    """Everything about a channel that a decision of core depends on."""
+
+    channel_id: ChannelId
+    name: str
+    currency: str
+    plan_id: int
+    plan: SplitPlan
+    stock: StockRule
+    price: PriceRule
+    shortage: Shortage
+    written_price: PriceBasis
+    reservation_is_authoritative: bool
+    takes_partial_orders: bool
+    hold: timedelta
+    min_validity: timedelta
+    largest_quantity: int
+    # How long a paid order may wait for codes before the shortage policy acts.
+    patience: timedelta = timedelta(minutes=10)

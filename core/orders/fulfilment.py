@@ -1,0 +1,208 @@
+"""Decides how an accepted order comes to its codes: attempt written first, codes opened after, outcome posted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from core.codes.allocator import Allocator
+from core.codes.custody import CodeOpener, OpenedCode
+from core.db.pool import Connection, Pool
+from core.errors import StaleVersion
+from core.offers.terms import ChannelTerms, Shortage
+from core.orders.closing import Closing, SaleCloser
+from core.orders.intake import Intake, wanted_lines
+from core.orders.orders import Order, due_orders, find_order, load_order, move_orders, set_due
+from core.types import LineCodes, OrderRef, OrderState
+
+_TRIES = 5
+_FIRST_PAUSE_SECONDS = 1.0
+_LONGEST_PAUSE_SECONDS = 60.0
+_PARKED_PAUSE_SECONDS = 5.0
+# A daemon that took an order to deliver and died leaves it alone for so long before another takes it up.
+_ATTEMPT_SECONDS = 60.0
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A delivery that is written down and may now be tried. Its order is DELIVERING."""
+
+    order: Order
+    lines: tuple[LineCodes, ...]
+
+
+class Fulfilment:
+    """The life of an order between payment and the buyer's codes."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        allocator: Allocator,
+        closer: SaleCloser,
+        opener: CodeOpener,
+        intake: Intake,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._pool = pool
+        self._allocator = allocator
+        self._closer = closer
+        self._opener = opener
+        self._intake = intake
+        self._now = now
+
+    async def due(self, terms: ChannelTerms, limit: int) -> list[Order]:
+        """Open orders of a channel that want something done now, oldest first."""
+        async with self._pool.acquire() as conn:
+            return await due_orders(conn, terms.channel_id, self._now(), limit)
+
+    async def start(self, orders: Sequence[Order]) -> list[Attempt]:
+        """Write attempts down, commit, and only then open the codes.
+
+        Takes ACCEPTED orders, UNSURE ones that the channel surely has no codes for, and DELIVERING ones whose
+        attempt is to be repeated; those keep their attempt key.
+        """
+        now = self._now()
+        lease = now + timedelta(seconds=_ATTEMPT_SECONDS)
+        again = [order for order in orders if order.state is OrderState.DELIVERING]
+        fresh = [order for order in orders if order.state is not OrderState.DELIVERING]
+        started = []
+        async with self._pool.acquire() as conn:
+            for order in fresh:
+                try:
+                    async with conn.transaction():
+                        started += await move_orders(
+                            conn, [order], OrderState.DELIVERING, now=now, actor="deliver", due_at=lease
+                        )
+                except StaleVersion:
+                    _log.info("order.moved_meanwhile", order_id=order.order_id)
+            for order in again:
+                await set_due(conn, order.order_id, lease, failed=False)
+            started += again
+            return await self._open(conn, started)
+
+    async def _open(self, conn: Connection, orders: Sequence[Order]) -> list[Attempt]:
+        opened = await self._opener.open_orders(conn, [order.order_id for order in orders])
+        return [Attempt(order, line_codes(order, opened.get(order.order_id, []))) for order in orders]
+
+    async def delivered(self, terms: ChannelTerms, order: Order, reason: str = "") -> None:
+        """The channel has the codes: close the sale."""
+        await self._closer.close(Closing(order, terms, "deliver", reason))
+
+    async def unsure(self, order: Order, reason: str) -> None:
+        """The attempt's outcome is unknown: from now on only asking may decide."""
+        async with self._pool.acquire() as conn, conn.transaction():
+            await move_orders(
+                conn, [order], OrderState.UNSURE, now=self._now(), actor="deliver", reason=reason
+            )
+
+    async def later(self, order: Order, after_seconds: float = 0.0) -> None:
+        """Nothing was done or learned: look again after a pause that grows with the failures."""
+        backoff = min(_FIRST_PAUSE_SECONDS * 2**order.failures, _LONGEST_PAUSE_SECONDS)
+        due_at = self._now() + timedelta(seconds=max(after_seconds, backoff))
+        async with self._pool.acquire() as conn:
+            await set_due(conn, order.order_id, due_at, failed=True)
+
+    async def refused(self, order: Order, reason: str) -> None:
+        """The channel will never take these codes. It has had them in hands: they are not sold again."""
+        async with self._pool.acquire() as conn, conn.transaction():
+            now = self._now()
+            await move_orders(conn, [order], OrderState.CANCELLED, now=now, actor="deliver", reason=reason)
+            await self._allocator.quarantine_order(
+                conn, order.order_id, actor="deliver", reason=f"sent for {order.order_ref}: {reason}"
+            )
+
+    async def provide(self, terms: ChannelTerms, order_ref: OrderRef) -> tuple[LineCodes, ...] | None:
+        """The codes of an order that the channel asks for; the same ones however often it asks.
+
+        The sale is closed before the codes leave us. None: there is no such order or there are no codes for
+        it, and will not be.
+        """
+        for _ in range(_TRIES):
+            async with self._pool.acquire() as conn:
+                order = await find_order(conn, terms.channel_id, order_ref)
+            if order is None:
+                return None
+            if order.state in (OrderState.RELEASED, OrderState.PARKED):
+                order = await self._take_late(order)
+            if order.state in (OrderState.RESERVED, OrderState.ACCEPTED):
+                try:
+                    order = await self._closer.close(Closing(order, terms, "provide", ""))
+                except StaleVersion:
+                    continue
+            if order.state in (OrderState.DELIVERED, OrderState.REFUNDED):
+                async with self._pool.acquire() as conn:
+                    return (await self._open(conn, [order]))[0].lines
+            return None
+        raise StaleVersion(f"order {order_ref}: moved {_TRIES} times while we looked; try again")
+
+    async def _take_late(self, order: Order) -> Order:
+        """Codes for an order that lost its own, if there are some; the order as it is then."""
+        async with self._pool.acquire() as conn:
+            try:
+                async with conn.transaction():
+                    now = self._now()
+                    if not await self._allocator.allocate_known(
+                        conn, order.order_id, wanted_lines(order), now
+                    ):
+                        return order
+                    moved = await move_orders(
+                        conn, [order], OrderState.ACCEPTED, now=now, actor="provide", reason="late"
+                    )
+                    return moved[0]
+            except StaleVersion:
+                return await load_order(conn, order.order_id)
+
+    async def retry_parked(self, terms: ChannelTerms, order: Order) -> OrderState:
+        """Look for codes for a parked order again; the state it is in then."""
+        taken = await self._take_late(order)
+        if taken.state is OrderState.PARKED:
+            async with self._pool.acquire() as conn:
+                due_at = self._now() + timedelta(seconds=_PARKED_PAUSE_SECONDS)
+                await set_due(conn, order.order_id, due_at, failed=False)
+        return taken.state
+
+    def out_of_patience(self, terms: ChannelTerms, order: Order) -> bool:
+        """Whether a parked order has waited as long as the channel's policy lets it."""
+        return terms.shortage is Shortage.CANCEL and self._now() - order.state_since >= terms.patience
+
+    async def cancel(self, order: Order, reason: str) -> None:
+        """End an order for which there is nothing to deliver, after the channel gave the money back."""
+        async with self._pool.acquire() as conn:
+            await self._intake.cancel(conn, order, actor="shortage", reason=reason)
+
+    async def release_expired(self, order: Order) -> None:
+        """Let the codes of an unpaid order go, now that its time is over."""
+        async with self._pool.acquire() as conn:
+            try:
+                async with conn.transaction():
+                    await move_orders(
+                        conn,
+                        [order],
+                        OrderState.RELEASED,
+                        now=self._now(),
+                        actor="sweep",
+                        reason="not paid in time",
+                    )
+                    await self._allocator.give_back(
+                        conn, [order.order_id], order.lanes, actor="sweep", reason="not paid in time"
+                    )
+            except StaleVersion:
+                _log.info("order.moved_meanwhile", order_id=order.order_id)
+
+
+def line_codes(order: Order, opened: Sequence[OpenedCode]) -> tuple[LineCodes, ...]:
+    """The codes of an order sorted to its lines, as a connector takes them; lines without codes left out."""
+    return tuple(
+        LineCodes(
+            line.line_ref,
+            line.listing_ref,
+            tuple(code.payload for code in opened if code.line_no == line.line_no),
+        )
+        for line in order.lines
+        if any(code.line_no == line.line_no for code in opened)
+    )

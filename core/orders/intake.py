@@ -1,0 +1,242 @@
+"""Takes orders in, however often and by whatever way a channel tells of them. Idempotent."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from core.codes.allocator import Allocator
+from core.codes.reservation import ReservedLine, ReserveLine, ReserveRequest
+from core.db.ids import IdBlocks
+from core.db.pool import Connection, Pool
+from core.db.queries import load_queries
+from core.errors import StaleVersion
+from core.money.ledger import Ledger
+from core.offers.catalogue import Listing, ListingBook
+from core.offers.terms import ChannelTerms
+from core.orders.lifecycle import KEPT_UNSEEN
+from core.orders.orders import Order, find_order, load_order, move_orders
+from core.types import ChannelOrder, Lane, ListingRef, OrderId, OrderLine, OrderState, Payment
+
+_ADD_TOMBSTONE = load_queries("core.orders", "orders.sql")["add_tombstone"]
+_PARKED_RETRY = timedelta(seconds=5)
+_TRIES = 5
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class TakenIn:
+    """What became of an order that a channel told of; None when none of its lines is ours."""
+
+    order_id: OrderId | None
+    state: OrderState | None
+
+
+class Intake:
+    """The one way in for orders, from polls, webhooks and reservations alike."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        allocator: Allocator,
+        ledger: Ledger,
+        listings: ListingBook,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._pool = pool
+        self._allocator = allocator
+        self._ledger = ledger
+        self._listings = listings
+        self._now = now
+        self._order_ids = IdBlocks(pool, "order_id_block")
+
+    async def take_in(self, terms: ChannelTerms, told: ChannelOrder, actor: str) -> TakenIn:
+        """Do what the channel's word on an order asks for; durable when it returns.
+
+        Raises ReferenceReused when the order's lines differ from those told before.
+        """
+        listings = await self._listings.find(terms.channel_id, [line.listing_ref for line in told.lines])
+        ours = [line for line in told.lines if line.listing_ref in listings]
+        if not ours:
+            _log.info("order.not_ours", channel=terms.name, order_ref=told.order_ref)
+            return TakenIn(None, None)
+        if told.payment in (Payment.CANCELLED, Payment.REFUNDED):
+            return await self._take_back(terms, told, ours, listings, actor)
+        if told.fulfilled:
+            return await self._note_fulfilled(terms, told)
+        request = reserve_request(terms, told, ours, listings, self._now())
+        answer = await self._allocator.reserve(request)
+        if not answer.repeated:
+            _log.info(
+                "order.taken_in", channel=terms.name, order_id=answer.order_id, state=answer.state.value
+            )
+            return TakenIn(answer.order_id, answer.state)
+        if told.payment is Payment.PAID:
+            return await self._note_paid(terms, answer.order_id, actor)
+        return TakenIn(answer.order_id, answer.state)
+
+    async def _note_fulfilled(self, terms: ChannelTerms, told: ChannelOrder) -> TakenIn:
+        """The channel says the buyer has codes. Of an order we do not know, they are not ours."""
+        async with self._pool.acquire() as conn:
+            order = await find_order(conn, terms.channel_id, told.order_ref)
+        return TakenIn(None, None) if order is None else TakenIn(order.order_id, order.state)
+
+    async def _note_paid(self, terms: ChannelTerms, order_id: OrderId, actor: str) -> TakenIn:
+        """A known order is paid: deliver what is kept, or look for codes anew if it was let go."""
+        for _ in range(_TRIES):
+            async with self._pool.acquire() as conn:
+                order = await load_order(conn, order_id)
+                try:
+                    async with conn.transaction():
+                        state = await self._pay(conn, terms, order, actor)
+                except StaleVersion:
+                    continue
+                return TakenIn(order_id, state)
+        raise StaleVersion(f"order {order_id}: moved {_TRIES} times while we looked; try again")
+
+    async def _pay(self, conn: Connection, terms: ChannelTerms, order: Order, actor: str) -> OrderState:
+        now = self._now()
+        match order.state:
+            case OrderState.RESERVED:
+                to = OrderState.ACCEPTED
+            case OrderState.RELEASED | OrderState.REFUSED:
+                taken = await self._allocator.allocate_known(conn, order.order_id, wanted_lines(order), now)
+                to = OrderState.ACCEPTED if taken else OrderState.PARKED
+            case OrderState.CANCELLED:
+                _log.warning("order.paid_after_cancel", channel=terms.name, order_id=order.order_id)
+                return order.state
+            case _:
+                return order.state
+        await move_orders(conn, [order], to, now=now, actor=actor, reason="paid")
+        return to
+
+    async def _take_back(
+        self,
+        terms: ChannelTerms,
+        told: ChannelOrder,
+        ours: Sequence[OrderLine],
+        listings: Mapping[ListingRef, Listing],
+        actor: str,
+    ) -> TakenIn:
+        """The order will not happen, or its money goes back."""
+        for _ in range(_TRIES):
+            async with self._pool.acquire() as conn:
+                order = await find_order(conn, terms.channel_id, told.order_ref)
+                if order is None:
+                    if await self._bury(conn, terms, told, listings[ours[0].listing_ref].lane, ours):
+                        return TakenIn(None, OrderState.CANCELLED)
+                    continue
+                try:
+                    state = await self.cancel(conn, order, actor=actor, reason=f"channel: {told.payment}")
+                except StaleVersion:
+                    continue
+                return TakenIn(order.order_id, state)
+        raise StaleVersion(f"order {told.order_ref}: moved {_TRIES} times while we looked; try again")
+
+    async def _bury(
+        self,
+        conn: Connection,
+        terms: ChannelTerms,
+        told: ChannelOrder,
+        lane: Lane,
+        ours: Sequence[OrderLine],
+    ) -> bool:
+        """Note an order that was cancelled before we heard of it; False if we heard of it just now."""
+        (order_id,) = await self._order_ids.take(1)
+        done = await conn.execute(
+            _ADD_TOMBSTONE,
+            order_id,
+            lane,
+            terms.channel_id,
+            told.order_ref,
+            request_hash(terms, ours),
+            terms.currency,
+            told.buyer_ref,
+            told.placed_at,
+            self._now(),
+        )
+        return not done.endswith(" 0")
+
+    async def cancel(self, conn: Connection, order: Order, *, actor: str, reason: str) -> OrderState:
+        """End an order that will not happen: give its codes back, or reverse its money if it was delivered.
+
+        While a delivery is under way nothing is done: the channel will refuse it, and that ends the order.
+        Returns the state it is in then. Raises StaleVersion if it was moved meanwhile.
+        """
+        match order.state:
+            case OrderState.DELIVERED:
+                to = OrderState.REFUNDED
+            case OrderState.CANCELLED | OrderState.REFUNDED | OrderState.DELIVERING | OrderState.UNSURE:
+                return order.state
+            case _:
+                to = OrderState.CANCELLED
+        now = self._now()
+        async with conn.transaction():
+            await move_orders(conn, [order], to, now=now, actor=actor, reason=reason)
+            if order.state in KEPT_UNSEEN:
+                await self._allocator.give_back(
+                    conn, [order.order_id], order.lanes, actor=actor, reason=reason
+                )
+            if to is OrderState.REFUNDED:
+                await self._ledger.reverse_order(conn, order.order_id, now)
+        _log.info("order.taken_back", order_id=order.order_id, was=order.state.value, state=to.value)
+        return to
+
+
+def reserve_request(
+    terms: ChannelTerms,
+    told: ChannelOrder,
+    ours: Sequence[OrderLine],
+    listings: Mapping[ListingRef, Listing],
+    now: datetime,
+) -> ReserveRequest:
+    """What to ask the allocator for an order that a channel told of. Pure."""
+    paid = told.payment is Payment.PAID
+    hold_until = None if paid else (told.hold_until or now + terms.hold)
+    return ReserveRequest(
+        channel_id=terms.channel_id,
+        order_ref=told.order_ref,
+        request_hash=request_hash(terms, ours),
+        lines=tuple(
+            ReserveLine(
+                line.line_ref,
+                listings[line.listing_ref].listing_id,
+                listings[line.listing_ref].lane,
+                listings[line.listing_ref].sku_id,
+                line.quantity,
+                line.unit_price.amount_minor,
+            )
+            for line in ours
+        ),
+        state=OrderState.ACCEPTED if paid else OrderState.RESERVED,
+        short_state=OrderState.PARKED if paid else OrderState.REFUSED,
+        currency=terms.currency,
+        placed_at=told.placed_at,
+        due_at=now if hold_until is None else hold_until,
+        buyer_ref=told.buyer_ref,
+        hold_until=hold_until,
+        min_validity=terms.min_validity,
+        partial=terms.takes_partial_orders,
+    )
+
+
+def request_hash(terms: ChannelTerms, lines: Sequence[OrderLine]) -> bytes:
+    """Tells whether a repeated reference asks for the same: listings, quantities, prices; not their order."""
+    parts = sorted(
+        f"{line.line_ref}\0{line.listing_ref}\0{line.quantity}\0{line.unit_price.amount_minor}"
+        for line in lines
+    )
+    return hashlib.sha256("\1".join([terms.currency, *parts]).encode()).digest()
+
+
+def wanted_lines(order: Order) -> list[ReservedLine]:
+    """The codes a known order wants."""
+    return [
+        ReservedLine(line.line_no, line.lane, line.sku_id, line.quantity, line.valid_until)
+        for line in order.lines
+    ]

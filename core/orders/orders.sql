@@ -1,0 +1,63 @@
+-- name: load_orders
+SELECT channel_order.order_id, channel_order.lane, channel_order.channel_id, channel_order.order_ref,
+    channel_order.currency, channel_order.placed_at, channel_order.hold_until, channel_order.created_at,
+    coalesce(last.to_state, channel_order.first_state) AS state,
+    coalesce(last.move_no, 0) AS move_no,
+    coalesce(last.moved_at, channel_order.created_at) AS state_since,
+    coalesce(open_order.failures, 0) AS failures
+FROM unnest($1::bigint[]) asked(order_id)
+JOIN channel_order ON channel_order.order_id = asked.order_id
+LEFT JOIN open_order ON open_order.order_id = channel_order.order_id
+LEFT JOIN LATERAL (
+    SELECT order_move.to_state, order_move.move_no, order_move.moved_at
+    FROM order_move
+    WHERE order_move.order_id = channel_order.order_id
+    ORDER BY order_move.move_no DESC
+    LIMIT 1
+) last ON true
+ORDER BY channel_order.order_id
+
+-- name: load_lines
+SELECT order_line.order_id, order_line.line_no, order_line.lane, order_line.line_ref, order_line.listing_id,
+    order_line.sku_id, order_line.quantity, order_line.unit_price_minor, order_line.valid_until,
+    listing.listing_ref
+FROM unnest($1::bigint[]) asked(order_id)
+JOIN order_line ON order_line.order_id = asked.order_id
+JOIN listing ON listing.listing_id = order_line.listing_id
+ORDER BY order_line.order_id, order_line.line_no
+
+-- name: find_order
+SELECT order_id FROM channel_order WHERE channel_id = $1::int AND order_ref = $2::text
+
+-- name: add_tombstone
+-- An order that was cancelled before we ever heard of it: what arrives late about it must find it ended.
+INSERT INTO channel_order (order_id, lane, channel_id, order_ref, first_state, request_hash, currency, buyer_ref,
+    placed_at, created_at)
+VALUES ($1::bigint, $2::smallint, $3::int, $4::text, 'cancelled', $5::bytea, $6::text, $7::text,
+    $8::timestamptz, $9::timestamptz)
+ON CONFLICT ON CONSTRAINT order_ref_once DO NOTHING
+
+-- name: move_orders
+INSERT INTO order_move (order_id, move_no, from_state, to_state, moved_at, actor, reason)
+SELECT moves.order_id, moves.move_no, moves.from_state, moves.to_state, $5::timestamptz, $6::text, $7::text
+FROM unnest($1::bigint[], $2::smallint[], $3::text[], $4::text[]) moves(order_id, move_no, from_state, to_state)
+
+-- name: close_orders
+DELETE FROM open_order WHERE order_id = ANY ($1::bigint[])
+
+-- name: open_orders
+INSERT INTO open_order (order_id, channel_id, due_at)
+SELECT opened.order_id, opened.channel_id, opened.due_at
+FROM unnest($1::bigint[], $2::int[], $3::timestamptz[]) opened(order_id, channel_id, due_at)
+ON CONFLICT ON CONSTRAINT open_order_key DO UPDATE SET due_at = excluded.due_at, failures = 0
+
+-- name: set_due
+UPDATE open_order SET due_at = $2::timestamptz, failures = failures + $3::int WHERE order_id = $1::bigint
+
+-- name: due_orders
+-- The channel's work, oldest first. The table holds open orders only, so it stays small.
+SELECT open_order.order_id
+FROM open_order
+WHERE open_order.channel_id = $1::int AND open_order.due_at <= $2::timestamptz
+ORDER BY open_order.due_at, open_order.order_id
+LIMIT $3::int
