@@ -104,7 +104,7 @@ class KinguinClient:
         """Hand a key over for a reservation. Not repeatable blindly."""
         stock: Json = {"body": body, "mimeType": mime_type, "reservationId": reservation_ref}
         url = f"{self._offer_url(offer_ref)}/stock"
-        return _uploaded(await self._call("POST", url, safe=False, json=stock, accept=(400, 409)))
+        return read_upload(await self._call("POST", url, safe=False, json=stock, accept=(400, 409)))
 
     async def subscribe(self, endpoints: dict[str, str]) -> None:
         """Have webhooks sent: a subscription is created once, and changed ever after."""
@@ -171,7 +171,7 @@ class KinguinClient:
         _log.info("kinguin.token_renewed", channel=self._channel, expires_in_seconds=token.expires_in)
 
 
-def _uploaded(reply: HttpReply) -> Uploaded:
+def read_upload(reply: HttpReply) -> Uploaded:
     """Tell the answers to an upload apart; the two meanings of 409 differ by their words alone."""
     text = reply.body.decode(errors="replace").casefold()
     if reply.status == 409:

@@ -40,7 +40,7 @@ class Gate:
         self._good_until[token] = time.monotonic() + self._token_seconds
         self.tokens_given += 1
         return web.json_response(
-            {"access_token": token, "token_type": "bearer", "expires_in": int(self._token_seconds)}
+            {"access_token": token, "token_type": "bearer", "expires_in": max(0, int(self._token_seconds))}
         )
 
     def forget_tokens(self) -> None:

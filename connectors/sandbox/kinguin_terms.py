@@ -23,10 +23,10 @@ class Commission:
     fixed_minor: int = 10
 
     def net_of(self, gross_minor: int) -> int:
-        """What the seller gets of a buyer's price, to the nearest cent."""
+        """What the seller gets of a buyer's price, to the nearest cent; never less than nothing."""
         scaled = (gross_minor - self.fixed_minor) * _WHOLE_BP
         whole = _WHOLE_BP + self.percent_bp
-        return (2 * scaled + whole) // (2 * whole)
+        return max(0, (2 * scaled + whole) // (2 * whole))
 
     def lowest_gross_of(self, net_minor: int) -> int:
         """The lowest of the buyer's prices that all leave the seller this much."""
