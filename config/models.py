@@ -165,7 +165,7 @@ class Sync(Table):
     lease_seconds: Seconds = 10.0
     reservation_hold_seconds: Seconds = 900.0
     # A fixed share of the SKUs each; as many as the database machine has cores.
-    lanes: Annotated[int, BeforeValidator(_not_boolean), Field(ge=1, le=256)] = 2
+    lanes: Annotated[int, BeforeValidator(_not_boolean), Field(ge=1, le=64)] = 2
 
 
 class Stock(Table):

@@ -13,9 +13,9 @@ from datetime import datetime
 
 from core.codes.reservation import (
     GroupArrays,
-    ReserveRequest,
     Reserved,
     ReservedLine,
+    ReserveRequest,
     Verdict,
     compatible,
     fold_verdicts,
@@ -53,7 +53,7 @@ class Place:
 
 
 class Allocator:
-    """Reserves codes for new orders in groups, and moves codes of known orders in the caller's transaction."""
+    """Reserves codes for new orders in groups; moves codes of known ones in the caller's transaction."""
 
     def __init__(self, pool: Pool, now: Callable[[], datetime]) -> None:
         self._pool = pool

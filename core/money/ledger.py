@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from core.db.ids import IdBlocks
 from core.db.pool import Connection, Pool
 from core.db.queries import load_queries
-from core.money.splits import Posting, SplitPlan, plan_from_json, plan_to_json
+from core.money.splits import Posting, SplitPlan, plan_to_json
 from core.types import Lane, OrderId
 
 _SQL = load_queries("core.money", "ledger.sql")
@@ -32,7 +33,6 @@ class Sale:
     order_id: OrderId
     line_no: int
     lane: Lane
-    currency: str
     plan_id: int
     postings: Sequence[Posting]
 
@@ -52,7 +52,7 @@ class Ledger:
         """
         for sale in sales:
             for posting in sale.postings:
-                await self._account(posting, sale.currency)
+                await self._account(posting)
 
     async def post_sales(self, conn: Connection, sales: Sequence[Sale], now: datetime) -> None:
         """Post one transaction per sale; a line that was posted before violates `journal_line_sold_once`."""
@@ -67,7 +67,7 @@ class Ledger:
             now,
         )
         rows = [
-            (transaction_id, entry_no, self._known(posting, sale.currency), posting.amount_minor)
+            (transaction_id, entry_no, self._known(posting), posting.amount_minor)
             for transaction_id, sale in zip(ids, sales, strict=True)
             for entry_no, posting in enumerate(sale.postings, start=1)
         ]
@@ -91,8 +91,8 @@ class Ledger:
             await conn.execute(_COPY_NEGATED, transaction_id, sale["transaction_id"])
         return len(sales)
 
-    async def _account(self, posting: Posting, currency: str) -> int:
-        key = (posting.party.value, posting.party_name, posting.purpose, currency)
+    async def _account(self, posting: Posting) -> int:
+        key = _key(posting)
         if key not in self._accounts:
             account_id: int | None = await self._pool.fetchval(_FIND_ACCOUNT, *key)
             if account_id is None:
@@ -102,8 +102,12 @@ class Ledger:
             self._accounts[key] = account_id
         return self._accounts[key]
 
-    def _known(self, posting: Posting, currency: str) -> int:
-        return self._accounts[posting.party.value, posting.party_name, posting.purpose, currency]
+    def _known(self, posting: Posting) -> int:
+        return self._accounts[_key(posting)]
+
+
+def _key(posting: Posting) -> tuple[str, str, str, str]:
+    return posting.party, posting.party_name, posting.purpose, posting.currency
 
 
 async def publish_plan(conn: Connection, plan: SplitPlan) -> tuple[int, SplitPlan]:
@@ -111,9 +115,9 @@ async def publish_plan(conn: Connection, plan: SplitPlan) -> tuple[int, SplitPla
     async with conn.transaction():
         await conn.execute(_LOCK_PLANS)
         row = await conn.fetchrow(_LATEST_PLAN, plan.name)
-        rules = plan_to_json(plan)
+        rules = json.loads(plan_to_json(plan))
         if row is not None and row["rules"] == rules:
-            return int(row["plan_id"]), plan_from_json(plan.name, int(row["version"]), rules)
+            return int(row["plan_id"]), replace(plan, version=int(row["version"]))
         version = 1 if row is None else int(row["version"]) + 1
         plan_id: int = await conn.fetchval(_ADD_PLAN, plan.name, version, rules)
-        return plan_id, plan_from_json(plan.name, version, rules)
+        return plan_id, replace(plan, version=version)

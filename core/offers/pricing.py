@@ -15,8 +15,8 @@ from core.money.splits import Party, SplitPlan, SplitRule, commission, percent, 
 
 _WHOLE_PPM = 1_000_000
 _PRICES_BELOW_MINOR = 10**15
-# Roundings move what is left of a price by half a unit per rule; where a channel leaves 1 % of a price or more,
-# the one looked for lies within so many candidates of where it would be without roundings.
+# Roundings move what is left of a price by half a unit per rule: where a channel leaves 1 % of a price or
+# more, the one looked for lies within so many candidates of where it would be without roundings.
 _CANDIDATES_AT_MOST = 10_000
 
 
@@ -83,7 +83,9 @@ def plan_price(base: Money, rule: PriceRule, plan: SplitPlan, unit_cost: Money |
     steps = (
         PriceStep("base", base.amount_minor, "what we want to be paid"),
         PriceStep("markup", wanted.amount_minor, f"{percent(rule.markup_ppm)} of {base} added"),
-        PriceStep("commission", wanted_gross.amount_minor, f"leaves {wanted} when the channel keeps {kept}"),
+        PriceStep(
+            "commission", wanted_gross.amount_minor, f"leaves {wanted_gross - kept}, the channel keeps {kept}"
+        ),
         PriceStep("floor", floored_gross.amount_minor, floor_why),
         PriceStep("rounding", gross.amount_minor, _rounding_why(rule, base.currency)),
     )

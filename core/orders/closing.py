@@ -91,8 +91,6 @@ def sales_of(closing: Closing, owners: Owners) -> list[Sale]:
             price = Money(line.unit_price_minor, order.currency)
             split = split_line(terms.plan, price, quantity, consignors)
             booked = postings(split, terms.name, order.currency)
-            sales.append(
-                Sale(order.order_id, line.line_no, order.lane, order.currency, terms.plan_id, booked)
-            )
+            sales.append(Sale(order.order_id, line.line_no, order.lane, terms.plan_id, booked))
     assert sales, f"order {order.order_id} is closed without codes"
     return sales

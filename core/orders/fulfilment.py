@@ -1,4 +1,4 @@
-"""Decides how an accepted order comes to its codes: attempt written first, codes opened after, outcome posted."""
+"""Decides how an accepted order comes to its codes: attempt written first, codes opened after."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import structlog
 from core.codes.allocator import Allocator
 from core.codes.custody import CodeOpener, OpenedCode
 from core.db.pool import Connection, Pool
+from core.db.queries import load_queries
 from core.errors import StaleVersion
 from core.offers.terms import ChannelTerms, Shortage
 from core.orders.closing import Closing, SaleCloser
@@ -18,6 +19,7 @@ from core.orders.intake import Intake, wanted_lines
 from core.orders.orders import Order, due_orders, find_order, load_order, move_orders, set_due
 from core.types import LineCodes, OrderRef, OrderState
 
+_ADOPT_ORDERS = load_queries("core.orders", "orders.sql")["adopt_orders"]
 _TRIES = 5
 _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 60.0
@@ -59,6 +61,12 @@ class Fulfilment:
         """Open orders of a channel that want something done now, oldest first."""
         async with self._pool.acquire() as conn:
             return await due_orders(conn, terms.channel_id, self._now(), limit)
+
+    async def adopt(self, terms: ChannelTerms) -> None:
+        """Look at once at what a former driver of the channel had under way."""
+        now = self._now()
+        soon = now + timedelta(seconds=_ATTEMPT_SECONDS)
+        await self._pool.execute(_ADOPT_ORDERS, terms.channel_id, now, soon)
 
     async def start(self, orders: Sequence[Order]) -> list[Attempt]:
         """Write attempts down, commit, and only then open the codes.

@@ -61,3 +61,7 @@ FROM open_order
 WHERE open_order.channel_id = $1::int AND open_order.due_at <= $2::timestamptz
 ORDER BY open_order.due_at, open_order.order_id
 LIMIT $3::int
+
+-- name: adopt_orders
+UPDATE open_order SET due_at = $2::timestamptz
+WHERE channel_id = $1::int AND due_at BETWEEN $2::timestamptz AND $3::timestamptz
