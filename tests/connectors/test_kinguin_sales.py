@@ -359,6 +359,24 @@ async def test_a_webhook_whose_answer_is_lost_comes_a_second_time(
     assert market.envoy.dropped == 0
 
 
+@pytest.mark.parametrize(
+    "fault",
+    [Fault.CALLBACK_DOUBLED, Fault.CALLBACK_LATE, Fault.CALLBACK_REORDERED, Fault.CALLBACK_LOST],
+)
+async def test_whatever_befalls_a_webhook_each_tells_a_whole_status_and_pulling_tells_the_last(
+    market: KinguinSandbox, kinguin: Kinguin, receiver: CallbackReceiver, fault: Fault
+) -> None:
+    expected = {Fault.CALLBACK_DOUBLED: 4, Fault.CALLBACK_LOST: 2}.get(fault, 3)
+    market.faults.once(fault)
+    order = await bought(market)
+    await eventually(lambda: len(receiver.requests) == expected)
+    assert receiver.refusals == []
+    assert (Payment.PAID, False) in told(receiver, order)
+    await kinguin.deliver_codes(delivery_of(order))
+    orders, _ = await pulled(kinguin, None)
+    assert (orders[order.order_ref].payment, orders[order.order_ref].fulfilled) == (Payment.PAID, True)
+
+
 async def test_webhooks_that_nobody_takes_are_dropped_and_pulling_finds_the_order(
     market: KinguinSandbox, kinguin: Kinguin
 ) -> None:
