@@ -1,29 +1,25 @@
-"""Kinguin's traps on the way in: uploads against a deadline, two kinds of 409, lost webhooks."""
+"""Kinguin's traps in a sale: uploads against a deadline, two kinds of 409, keys at Kinguin."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
-import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from connectors.kinguin import Kinguin
 from connectors.kinguin.client import Uploaded, read_upload
 from connectors.kit.contract import CallbackReceiver, account_for, eventually
-from connectors.kit.errors import CallbackRefused, ChannelRefused, OutcomeUnknown, TryLater
+from connectors.kit.errors import ChannelRefused, OutcomeUnknown, TryLater
 from connectors.kit.http import HttpReply
-from connectors.kit.messages import CallbackRequest, Delivery, DeliveryFound, Nothing, OrdersTold
+from connectors.kit.messages import DeliveryFound
 from connectors.sandbox.faults import SOME, Fault, Faults
 from connectors.sandbox.kinguin import KinguinSandbox
 from connectors.sandbox.market import SandboxOrder, SandboxOrderState
-from core.types import ChannelOrder, CodePayload, LineCodes, LineRef, ListingRef, PayloadKind, Payment
-
-OFFER = ListingRef("offer-1")
-HOUR = timedelta(hours=1)
+from core.types import CodePayload, PayloadKind, Payment
+from tests.connectors.kinguin_bench import OFFER, bought, delivery_of, pulled, told
 
 
 @pytest.fixture
@@ -44,37 +40,6 @@ async def receiver(kinguin: Kinguin) -> AsyncIterator[CallbackReceiver]:
     async with CallbackReceiver(kinguin) as receiver:
         await kinguin.register_callbacks(receiver.url)
         yield receiver
-
-
-async def bought(market: KinguinSandbox) -> SandboxOrder:
-    order = await market.buy(OFFER)
-    assert order is not None
-    return order
-
-
-def delivery_of(order: SandboxOrder, code: CodePayload | None = None) -> Delivery:
-    codes = [code or CodePayload(f"KEY-{order.order_ref}")]
-    return Delivery(order.order_ref, "attempt-1", [LineCodes(LineRef(order.order_ref), OFFER, codes)])
-
-
-async def pulled(kinguin: Kinguin, cursor: str | None) -> tuple[dict[str, ChannelOrder], str]:
-    found: dict[str, ChannelOrder] = {}
-    while True:
-        page = await kinguin.pull_orders(cursor)
-        found |= {order.order_ref: order for order in page.orders}
-        cursor = page.cursor
-        if not page.more:
-            return found, cursor
-
-
-def told(receiver: CallbackReceiver, order: SandboxOrder) -> set[tuple[Payment, bool]]:
-    return {
-        (each.payment, each.fulfilled)
-        for callback in receiver.callbacks
-        if isinstance(callback, OrdersTold)
-        for each in callback.orders
-        if each.order_ref == order.order_ref
-    }
 
 
 # The sale.
@@ -264,178 +229,7 @@ async def test_money_that_goes_back_is_told_and_pulled(
     assert await kinguin.find_delivery(order.order_ref, "attempt-1") is DeliveryFound.DELIVERED
 
 
-# Pulling what cannot be asked for by its change.
-
-
-class Clock:
-    """A clock that a test moves on."""
-
-    def __init__(self) -> None:
-        self.ahead = timedelta(0)
-
-    def __call__(self) -> datetime:
-        return datetime.now(UTC) + self.ahead
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-async def patient(market: KinguinSandbox, clock: Clock) -> AsyncIterator[Kinguin]:
-    async with Kinguin.open(replace(account_for(market), now=clock)) as connector:
-        yield connector
-
-
-async def test_an_order_that_stays_open_for_hours_is_not_lost_when_it_closes(
-    market: KinguinSandbox, patient: Kinguin, clock: Clock
-) -> None:
-    order = await bought(market)
-    orders, cursor = await pulled(patient, None)
-    assert orders[order.order_ref].payment is Payment.PAID
-    clock.ahead = 2 * HOUR
-    orders, cursor = await pulled(patient, cursor)
-    assert orders[order.order_ref].payment is Payment.PAID, "open orders are read whatever their age"
-    await market.cancel(order.order_ref)
-    clock.ahead = 3 * HOUR
-    orders, cursor = await pulled(patient, cursor)
-    assert orders[order.order_ref].payment is Payment.CANCELLED
-    clock.ahead = 4 * HOUR
-    orders, _ = await pulled(patient, cursor)
-    assert orders == {}
-
-
-async def test_a_refund_of_an_old_order_is_found(
-    market: KinguinSandbox, patient: Kinguin, clock: Clock
-) -> None:
-    order = await bought(market)
-    await patient.deliver_codes(delivery_of(order))
-    _, cursor = await pulled(patient, None)
-    clock.ahead = 2 * HOUR
-    orders, cursor = await pulled(patient, cursor)
-    clock.ahead = 3 * HOUR
-    orders, cursor = await pulled(patient, cursor)
-    assert orders == {}
-    await market.refund(order.order_ref)
-    clock.ahead = 4 * HOUR
-    orders, _ = await pulled(patient, cursor)
-    assert orders[order.order_ref].payment is Payment.REFUNDED
-
-
-async def test_after_a_long_silence_the_time_is_caught_up_in_pieces(
-    market: KinguinSandbox, patient: Kinguin, clock: Clock
-) -> None:
-    _, cursor = await pulled(patient, None)
-    order = await bought(market)
-    await market.cancel(order.order_ref)
-    clock.ahead = 20 * HOUR
-    page = await patient.pull_orders(cursor)
-    assert page.more
-    orders, _ = await pulled(patient, cursor)
-    assert orders[order.order_ref].payment is Payment.CANCELLED
-
-
-@pytest.mark.parametrize("cursor", ["", "7", "{}", "not json", '{"since": "yesterday"}'])
-async def test_a_cursor_that_cannot_be_read_starts_over(
-    market: KinguinSandbox, kinguin: Kinguin, cursor: str
-) -> None:
-    order = await bought(market)
-    orders, _ = await pulled(kinguin, cursor)
-    assert order.order_ref in orders
-
-
-# Webhooks.
-
-
-async def test_a_webhook_whose_answer_is_lost_comes_a_second_time(
-    market: KinguinSandbox, kinguin: Kinguin, receiver: CallbackReceiver
-) -> None:
-    market.faults.once(Fault.LOST_REPLY)
-    order = await market.buy(OFFER, abandon=True)
-    assert order is not None
-    await eventually(lambda: len(receiver.requests) == 3)
-    assert sorted(sending.attempts for sending in market.envoy.sent) == [1, 2]
-    assert market.envoy.dropped == 0
-
-
-@pytest.mark.parametrize(
-    "fault",
-    [Fault.CALLBACK_DOUBLED, Fault.CALLBACK_LATE, Fault.CALLBACK_REORDERED, Fault.CALLBACK_LOST],
-)
-async def test_whatever_befalls_a_webhook_each_tells_a_whole_status_and_pulling_tells_the_last(
-    market: KinguinSandbox, kinguin: Kinguin, receiver: CallbackReceiver, fault: Fault
-) -> None:
-    expected = {Fault.CALLBACK_DOUBLED: 4, Fault.CALLBACK_LOST: 2}.get(fault, 3)
-    market.faults.once(fault)
-    order = await bought(market)
-    await eventually(lambda: len(receiver.requests) == expected)
-    assert receiver.refusals == []
-    assert (Payment.PAID, False) in told(receiver, order)
-    await kinguin.deliver_codes(delivery_of(order))
-    orders, _ = await pulled(kinguin, None)
-    assert (orders[order.order_ref].payment, orders[order.order_ref].fulfilled) == (Payment.PAID, True)
-
-
-async def test_webhooks_that_nobody_takes_are_dropped_and_pulling_finds_the_order(
-    market: KinguinSandbox, kinguin: Kinguin
-) -> None:
-    await kinguin.register_callbacks("http://127.0.0.1:9/nobody")
-    order = await bought(market)
-    await eventually(lambda: market.envoy.dropped == 3)
-    orders, _ = await pulled(kinguin, None)
-    assert orders[order.order_ref].payment is Payment.PAID
-
-
-async def test_a_new_address_replaces_the_old_one_for_new_events_only(
-    market: KinguinSandbox, kinguin: Kinguin
-) -> None:
-    await kinguin.register_callbacks("http://127.0.0.1:9/nobody")
-    await bought(market)
-    async with CallbackReceiver(kinguin) as receiver:
-        await kinguin.register_callbacks(receiver.url)
-        await eventually(lambda: market.envoy.dropped == 3)
-        assert receiver.requests == []
-        order = await bought(market)
-        await eventually(lambda: receiver.order(order.order_ref))
-
-
-def webhook(market: KinguinSandbox, body: object, token: str | None = None) -> CallbackRequest:
-    shown = str(market.connection_options()["webhook_token"]) if token is None else token
-    return CallbackRequest("POST", "/", {"x-auth-token": shown}, {}, json.dumps(body).encode())
-
-
-@pytest.mark.parametrize("token", ["", "wrong-token-of-some-length", "törichtes-token-ÿ"])
-async def test_a_webhook_without_our_token_is_not_believed(
-    market: KinguinSandbox, kinguin: Kinguin, token: str
-) -> None:
-    with pytest.raises(CallbackRefused) as refused:
-        kinguin.verify_callback(webhook(market, {}, token))
-    assert refused.value.status == 401
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        {"senderName": "buyer", "message": "hello", "createdAt": "2026-03-06T15:58:49.088+0000"},
-        {"orderId": "123", "productId": "321", "qtyOrdered": "20"},
-        {"id": "offer-1", "status": "ACTIVE", "block": "PRICEBLOCK"},
-    ],
-)
-async def test_webhooks_about_other_things_are_nothing(
-    market: KinguinSandbox, kinguin: Kinguin, body: object
-) -> None:
-    assert isinstance(kinguin.parse_callback(webhook(market, body)), Nothing)
-
-
-async def test_a_status_that_is_not_ours_to_act_on_is_nothing(
-    market: KinguinSandbox, kinguin: Kinguin, receiver: CallbackReceiver
-) -> None:
-    await bought(market)
-    await eventually(lambda: receiver.requests)
-    body = json.loads(receiver.requests[0].body)
-    for status in ("PROCESSING_PREORDER", "SOMETHING_NEW"):
-        assert isinstance(kinguin.parse_callback(webhook(market, {**body, "status": status})), Nothing)
+# Under faults.
 
 
 async def test_every_order_is_served_once_through_many_small_faults() -> None:
