@@ -79,7 +79,7 @@ def plan_price(base: Money, rule: PriceRule, plan: SplitPlan, unit_cost: Money |
     needed = wanted if floor is None or floor.amount_minor < wanted.amount_minor else floor
     floored_gross = wanted_gross if needed == wanted else gross_up(plan, needed)
     gross = _smallest(plan, needed, rule.candidates)
-    kept = Money(commission(plan, wanted_gross), base.currency)
+    leaves = _net(plan, wanted_gross)
     steps = (
         PriceStep("base", base.amount_minor, "what we want to be paid"),
         PriceStep("markup", wanted.amount_minor, f"{percent(rule.markup_ppm)} of {base} added"),
