@@ -79,13 +79,11 @@ def plan_price(base: Money, rule: PriceRule, plan: SplitPlan, unit_cost: Money |
     needed = wanted if floor is None or floor.amount_minor < wanted.amount_minor else floor
     floored_gross = wanted_gross if needed == wanted else gross_up(plan, needed)
     gross = _smallest(plan, needed, rule.candidates)
-    leaves = _net(plan, wanted_gross)
+    kept = wanted_gross - _net(plan, wanted_gross)
     steps = (
         PriceStep("base", base.amount_minor, "what we want to be paid"),
         PriceStep("markup", wanted.amount_minor, f"{percent(rule.markup_ppm)} of {base} added"),
-        PriceStep(
-            "commission", wanted_gross.amount_minor, f"leaves {wanted_gross - kept}, the channel keeps {kept}"
-        ),
+        PriceStep("commission", wanted_gross.amount_minor, f"the channel keeps {kept}"),
         PriceStep("floor", floored_gross.amount_minor, floor_why),
         PriceStep("rounding", gross.amount_minor, _rounding_why(rule, base.currency)),
     )
