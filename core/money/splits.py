@@ -326,8 +326,10 @@ def _wrong_with(rule: SplitRule) -> str | None:
 
 
 def _wrong_with_currency(currency: str | None) -> str | None:
+    if currency is None:
+        return None
     try:
-        Money(0, currency or "XXX")
+        Money(0, currency)
     except InvalidInput as error:
         return str(error)
     return None
