@@ -51,7 +51,7 @@ class Shop(SandboxMarket):
         self.tax_percent = tax_percent
         self.shelves: dict[ListingRef, Shelf] = {}
         self.shop_orders: dict[OrderRef, ShopOrder] = {}
-        self.webhooks = Webhooks(self, self.show_order, self.now, webhook_after_seconds)
+        self.webhooks = Webhooks(self, self.show_order, webhook_after_seconds)
         self._numbers = itertools.count(1001)
 
     def add_listing(

@@ -8,7 +8,6 @@ import hmac
 import json
 import secrets
 from collections.abc import Callable
-from datetime import datetime, timedelta
 
 import aiohttp
 
@@ -19,8 +18,6 @@ from connectors.sandbox.woocommerce_shop import JsonObject, Refusal, ShopOrder, 
 TOPICS = ("order.created", "order.updated", "order.deleted")
 STATUSES = ("active", "paused", "disabled")
 _FAILURES_ALLOWED = 5
-# An update so soon after the order was made is told by order.created alone.
-_YOUNG = timedelta(seconds=10)
 
 
 class Webhooks:
@@ -30,12 +27,10 @@ class Webhooks:
         self,
         market: SandboxMarket,
         show: Callable[[ShopOrder], JsonObject],
-        now: Callable[[], datetime],
         after_seconds: float,
     ) -> None:
         self._market = market
         self._show = show
-        self._now = now
         self._after_seconds = after_seconds
         self.hooks: dict[int, Webhook] = {}
 
@@ -70,9 +65,6 @@ class Webhooks:
 
     def announce(self, order: ShopOrder, event: str) -> None:
         """Queue an event of an order for each webhook that wants it; the body is made when it leaves."""
-        is_young = self._now() - order.created <= _YOUNG
-        if event == "updated" and is_young:
-            return
         for hook in self.hooks.values():
             if hook.topic == f"order.{event}" and hook.status == "active":
                 self._queue(hook, order)
