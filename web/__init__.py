@@ -1,0 +1,1 @@
+"""Lets people and marketplaces in: REST API, marketplace callbacks, console."""
