@@ -136,6 +136,7 @@ def test_a_price_worked_by_hand() -> None:
 def test_a_minimum_commission_is_grossed_up_too() -> None:
     assert gross_up(channel_takes(50_000, minimum_minor=40), euros("1.00")) == euros("1.40")
     assert gross_up(channel_takes(50_000, minimum_minor=40), euros("19.00")) == euros("20.00")
+    assert gross_up(channel_takes(50_000, minimum_minor=50_000), euros("1.00")) == euros("501.00")
 
 
 def test_a_maximum_commission_is_grossed_up_too() -> None:
