@@ -17,6 +17,7 @@ from connectors.kit.errors import ProtocolBroken
 from connectors.kit.json import Json, dump_json, parse_json
 from connectors.sandbox.eneba_api import EnebaApi
 from connectors.sandbox.eneba_books import Auction, CallbackType, EnebaBooks, EnebaTerms, Ledger
+from connectors.sandbox.eneba_door import EnebaDoor
 from connectors.sandbox.eneba_health import PROVISION, RESERVATION, AuctionHealth, HealthRules
 from connectors.sandbox.faults import Fault, Faults
 from connectors.sandbox.market import SandboxListing, SandboxMarket, SandboxOrder, SandboxOrderState
@@ -65,13 +66,14 @@ class EnebaSandbox(SandboxMarket):
         self.health = health or HealthRules()
         self.books = EnebaBooks(self.terms, Ledger(self.currency))
         self.api = EnebaApi(self.books, self.later)
+        self.door = EnebaDoor(self.terms, self.api.resolvers)
         self.results: list[CallbackResult] = []
         self._callback_token = callback_token
         self._items: dict[OrderRef, Sequence[_Item]] = {}
 
     def routes(self) -> Sequence[web.RouteDef]:
         """The seller's API."""
-        return self.api.routes()
+        return self.door.routes()
 
     def connection_options(self) -> Mapping[str, object]:
         """The options that point our connector at this sandbox."""

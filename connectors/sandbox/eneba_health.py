@@ -16,7 +16,7 @@ _FAILURES_IN_A_ROW = 3
 
 @dataclass(frozen=True, slots=True)
 class HealthRules:
-    """How strict the gate is; the defaults are Eneba's."""
+    """How strict the gate is; the defaults are Eneba's. A kind without a line hides nothing."""
 
     lines: Mapping[str, float] = field(default_factory=lambda: _LINES)
     window_seconds: float = 3600.0
@@ -48,7 +48,8 @@ class AuctionHealth:
         self._log.append((now, kind, completed))
         if kind == PROVISION:
             self.failed_provisions_in_a_row = 0 if completed else self.failed_provisions_in_a_row + 1
-        if not completed and self._ratio(kind) >= self.rules.lines[kind]:
+        line = self.rules.lines.get(kind)
+        if not completed and line is not None and self._ratio(kind) >= line:
             # On repeats the time runs anew from the latest failure.
             self.hidden_until = now + self.rules.hidden_seconds
 
