@@ -1,0 +1,49 @@
+-- name: lock_keys
+-- One at a time opens a vault or starts a rotation.
+SELECT pg_advisory_xact_lock(7702, 0)
+
+-- name: recorded_keys
+SELECT key_id, check_value FROM sealing_key
+
+-- name: record_keys
+INSERT INTO sealing_key (key_id, check_value)
+SELECT given.key_id, given.check_value
+FROM unnest($1::text[], $2::bytea[]) given(key_id, check_value)
+ORDER BY given.key_id
+ON CONFLICT ON CONSTRAINT sealing_key_key DO NOTHING
+
+-- name: keys_in_use
+-- What each key still wraps: so many batches, and whether the fingerprint key.
+SELECT sealing_key.key_id, coalesce(wrapped.batches, 0) AS batches,
+    EXISTS (SELECT FROM vault_secret WHERE vault_secret.key_id = sealing_key.key_id) AS fingerprint
+FROM sealing_key
+LEFT JOIN (
+    SELECT batch.key_id, count(*) AS batches FROM batch GROUP BY batch.key_id
+) wrapped ON wrapped.key_id = sealing_key.key_id
+ORDER BY sealing_key.created_at, sealing_key.key_id
+
+-- name: load_fingerprint_key
+SELECT key_id, wrapped FROM vault_secret WHERE name = 'fingerprint'
+
+-- name: store_fingerprint_key
+INSERT INTO vault_secret (name, key_id, wrapped)
+VALUES ('fingerprint', $1::text, $2::bytea)
+ON CONFLICT ON CONSTRAINT vault_secret_key DO UPDATE SET key_id = excluded.key_id, wrapped = excluded.wrapped
+
+-- name: batches_under_other_keys
+-- The next batches that a rotation has to wrap anew; a second rotation waits for them and then skips them.
+SELECT batch_id, key_id, wrapped_key
+FROM batch
+WHERE batch.key_id <> $1::text AND batch.batch_id > $2::bigint
+ORDER BY batch.batch_id
+LIMIT $3::int
+FOR NO KEY UPDATE
+
+-- name: count_batches
+SELECT count(*) FILTER (WHERE key_id <> $1::text) AS to_do, count(*) FILTER (WHERE key_id = $1::text) AS already
+FROM batch
+
+-- name: rewrap_batches
+UPDATE batch SET key_id = $1::text, wrapped_key = anew.wrapped_key
+FROM unnest($2::bigint[], $3::bytea[]) anew(batch_id, wrapped_key)
+WHERE batch.batch_id = anew.batch_id
