@@ -1,4 +1,4 @@
-"""The contract suite notices broken connectors: a mistake planted in a good one fails the test meant for it."""
+"""The contract suite notices broken connectors: a mistake planted in a good one fails its test."""
 
 from __future__ import annotations
 
