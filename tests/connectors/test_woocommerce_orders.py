@@ -65,6 +65,25 @@ async def test_an_order_that_changes_between_two_pages_hides_no_other(seconds_ap
         assert seen == {order.order_ref for order in placed}
 
 
+async def test_a_second_that_fills_a_page_hides_nothing_behind_it() -> None:
+    clock = Clock()
+    async with shop(now=clock) as market, connect(market) as connector:
+        market.edit_by_hand(CARD, quantity=1000)
+        placed = [await bought(market) for _ in range(100)]
+        for _ in range(150):
+            clock.pass_seconds(60)
+            placed.append(await bought(market))
+        seen: set[str] = set()
+        cursor, more = None, True
+        while more:
+            page = await connector.pull_orders(cursor)
+            cursor, more = page.cursor, page.more
+            seen |= {order.order_ref for order in page.orders}
+            if str(cursor).endswith("/2"):
+                market.touch(placed[0])
+        assert seen == {order.order_ref for order in placed}
+
+
 async def test_a_save_that_shows_up_late_is_not_missed() -> None:
     clock = Clock()
     async with shop(now=clock) as market, connect(market) as connector:
