@@ -1,0 +1,1 @@
+"""Moves: the daemon, its loops and timetable, the command line. The composition root lives here."""

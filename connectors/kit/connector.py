@@ -46,7 +46,7 @@ def read_options(account: Account, model: type[OptionsT]) -> OptionsT:
             f"channels.{account.channel}.options.{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
             for problem in error.errors(include_input=False, include_url=False)
         )
-        raise OptionsRefused(problems) from None
+        raise OptionsRefused(problems, error, model) from None
 
 
 class Connector(ABC, Generic[OptionsT]):

@@ -14,6 +14,8 @@ OptionsRefused            the channel's options are wrong; says which and what t
 
 from __future__ import annotations
 
+from pydantic import BaseModel, ValidationError
+
 
 class ChannelError(Exception):
     """Root of what can go wrong while speaking to a channel."""
@@ -64,4 +66,15 @@ class CallbackRefused(Exception):
 
 
 class OptionsRefused(Exception):
-    """The options given for a channel are wrong; the text says which and what to write."""
+    """The options given for a channel are wrong; the text says which and what to write.
+
+    `invalid` and `model` are there when a model refused them, so that a caller who knows where the options
+    were written can say file and line.
+    """
+
+    def __init__(
+        self, text: str, invalid: ValidationError | None = None, model: type[BaseModel] | None = None
+    ) -> None:
+        super().__init__(text)
+        self.invalid = invalid
+        self.model = model

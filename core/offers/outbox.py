@@ -59,6 +59,14 @@ class Delay:
     unknown: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """How many dirty offers were looked at, and those of them that the channel has to be told."""
+
+    looked_at: int
+    plans: tuple[OfferPlan, ...]
+
+
 class Outbox:
     """The offers of all channels. `terms` tells of every configured channel, also those others drive."""
 
@@ -92,22 +100,22 @@ class Outbox:
         """Have every offer of a channel worked out again, because its terms may have changed."""
         await self._pool.execute(_DIRTY_CHANNEL, channel_id, self._now())
 
-    async def claim(self, channel_id: ChannelId, limit: int) -> list[OfferPlan]:
+    async def claim(self, channel_id: ChannelId, limit: int) -> Claim:
         """Work out dirty offers and write down what the channel will be told; decreases come first.
 
-        Offers that show what they should are settled here and not returned.
+        Offers that show what they should are settled here and only counted.
         """
         now = self._now()
         async with self._pool.acquire() as conn, conn.transaction():
             dirty = await conn.fetch(_DIRTY_LISTINGS, channel_id, now, limit)
             if not dirty:
-                return []
+                return Claim(0, ())
             claimed = {ListingId(row["listing_id"]) for row in dirty}
             plans = await self._plan(conn, sorted({SkuId(row["sku_id"]) for row in dirty}), claimed, now)
             await self._write_plans(conn, plans, now)
-        return sorted(
-            (plan for plan in plans if plan.tells), key=lambda plan: (plan.raises, plan.row.listing_id)
-        )
+        told = [plan for plan in plans if plan.tells]
+        told.sort(key=lambda plan: (plan.raises, plan.row.listing_id))
+        return Claim(len(dirty), tuple(told))
 
     async def plan(self, sku_ids: Sequence[SkuId]) -> list[OfferPlan]:
         """What every listing of some SKUs should show now, with why; nothing is written."""
@@ -176,9 +184,13 @@ class Outbox:
         )
 
     async def settle(
-        self, published: Sequence[OfferPlan], refused: Sequence[Refusal], later: Sequence[Delay]
+        self,
+        published: Sequence[OfferPlan],
+        refused: Sequence[Refusal],
+        later: Sequence[Delay],
+        pause: timedelta = timedelta(0),
     ) -> None:
-        """Write down what became of claimed offers."""
+        """Write down what became of claimed offers; none is told again before `pause` is over."""
         now = self._now()
         async with self._pool.acquire() as conn, conn.transaction():
             await conn.execute(
@@ -191,7 +203,8 @@ class Outbox:
                 [plan.on for plan in published],
                 [not plan.held_back for plan in published],
                 now,
-                now + _HELD_BACK_PAUSE,
+                now + max(pause, _HELD_BACK_PAUSE),
+                now + pause,
             )
             await conn.execute(
                 _SETTLE_REFUSED,
@@ -216,8 +229,9 @@ class Outbox:
             [offer.quantity for offer in seen],
             [offer.price.amount_minor for offer in seen],
             [offer.net_price.amount_minor if offer.net_price else None for offer in seen],
-            [offer.on for offer in seen],
+            [offer.on and offer.quantity > 0 for offer in seen],
             at,
+            [offer.held for offer in seen],
         )
 
     async def repair(self, terms: ChannelTerms, at: datetime) -> list[ListingRef]:

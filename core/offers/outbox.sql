@@ -131,7 +131,7 @@ SET published_quantity = told.quantity,
     telling_quantity = NULL,
     telling_price_minor = NULL,
     acked_version = CASE WHEN told.final THEN told.version ELSE offer.acked_version END,
-    retry_at = CASE WHEN told.final THEN '-infinity' ELSE $9::timestamptz END,
+    retry_at = CASE WHEN told.final THEN $10::timestamptz ELSE $9::timestamptz END,
     failures = 0,
     refusal = NULL
 FROM unnest($1::int[], $2::bigint[], $3::int[], $4::bigint[], $5::bigint[], $6::boolean[], $7::boolean[])
@@ -173,15 +173,17 @@ SET observed_quantity = seen.quantity,
     observed_price_minor = seen.price_minor,
     observed_net_minor = seen.net_minor,
     observed_on = seen.is_on,
+    observed_held = seen.held,
     observed_at = $7::timestamptz
-FROM unnest($2::text[], $3::int[], $4::bigint[], $5::bigint[], $6::boolean[])
-    seen(listing_ref, quantity, price_minor, net_minor, is_on)
+FROM unnest($2::text[], $3::int[], $4::bigint[], $5::bigint[], $6::boolean[], $8::int[])
+    seen(listing_ref, quantity, price_minor, net_minor, is_on, held)
 JOIN listing ON listing.listing_ref = seen.listing_ref AND listing.channel_id = $1::int
 WHERE offer.listing_id = listing.listing_id
 
 -- name: repair_drift
 -- A settled offer that was seen to differ after it was last told: what was seen is what it shows, so the
 -- difference to what is wanted goes out again. The price is compared on the side that is written ($3: net).
+-- Units that buyers hold at the channel may be missing from what it shows; that is no drift.
 UPDATE offer
 SET published_quantity = offer.observed_quantity,
     published_price_minor = offer.observed_price_minor,
@@ -198,8 +200,13 @@ WHERE listing.listing_id = offer.listing_id
     AND offer.observed_at = $2::timestamptz
     AND offer.observed_at > offer.published_at
     AND (
-        offer.observed_on <> offer.published_on
-        OR (offer.observed_on AND offer.observed_quantity <> offer.published_quantity)
+        (offer.observed_on <> offer.published_on AND offer.observed_held = 0)
+        OR (
+            offer.observed_on
+            AND offer.published_quantity NOT IN (
+                offer.observed_quantity, offer.observed_quantity + offer.observed_held
+            )
+        )
         OR (offer.observed_on AND CASE
             WHEN $3::boolean THEN offer.observed_net_minor <> offer.published_net_minor
             ELSE offer.observed_price_minor <> offer.published_price_minor

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from core.db.pool import Record
+from core.errors import PlanRefused
 from core.money.money import Money
 from core.offers.pricing import PricePlan, plan_price
 from core.offers.stock_policy import ListingStock, QuantityPlan, plan_quantities, promise_now
@@ -33,7 +34,7 @@ class SkuStock:
 
     def free_after(self, moment: datetime) -> int:
         """Free codes that are still valid after a moment."""
-        return sum(shelf.free for shelf in self.shelves if shelf.expires_at > moment)
+        return sum(max(shelf.free, 0) for shelf in self.shelves if shelf.expires_at > moment)
 
     def highest_cost(self, currency: str) -> Money | None:
         """The dearest of the free codes: a price must not lose money on any of them."""
@@ -145,20 +146,24 @@ def plan_sku(
     return plans
 
 
-def _price(stock: SkuStock, terms: ChannelTerms) -> PricePlan | None:
+def _price(stock: SkuStock, terms: ChannelTerms) -> PricePlan | str:
+    """The price on a channel, or why there is none: then the listing is off, and only this one."""
     base = stock.base_price_minor.get(terms.currency)
     if base is None:
-        return None
-    return plan_price(
-        Money(base, terms.currency), terms.price, terms.plan, stock.highest_cost(terms.currency)
-    )
+        return f"no base price: set one in {terms.currency}"
+    try:
+        return plan_price(
+            Money(base, terms.currency), terms.price, terms.plan, stock.highest_cost(terms.currency)
+        )
+    except PlanRefused as refused:
+        return str(refused)
 
 
 def _listing_stock(
     row: OfferRow,
     stock: SkuStock,
     terms: ChannelTerms,
-    price: PricePlan | None,
+    price: PricePlan | str,
     paused: set[ChannelId],
     now: datetime,
 ) -> ListingStock:
@@ -166,7 +171,7 @@ def _listing_stock(
         listing_id=row.listing_id,
         channel=terms.name,
         rule=terms.stock,
-        on=row.enabled and row.channel_id not in paused and price is not None,
+        on=row.enabled and row.channel_id not in paused and isinstance(price, PricePlan),
         sellable=stock.free_after(now + terms.min_validity),
         authoritative=terms.reservation_is_authoritative,
         largest_quantity=terms.largest_quantity,
@@ -177,17 +182,19 @@ def _plan(
     row: OfferRow,
     terms: ChannelTerms,
     wanted: QuantityPlan,
-    price: PricePlan | None,
+    price: PricePlan | str,
     others: int,
     available: int,
     bound_permille: int,
 ) -> OfferPlan:
     quantity, held = promise_now(wanted.quantity, row.showing, others, available, bound_permille)
     # Without a price there is nothing to write: the listing goes off at the price it has.
-    price_minor = price.gross.amount_minor if price else (row.published_price_minor or 0)
-    net_minor = price.net.amount_minor if price else (row.published_net_minor or 0)
+    price_minor = (
+        price.gross.amount_minor if isinstance(price, PricePlan) else (row.published_price_minor or 0)
+    )
+    net_minor = price.net.amount_minor if isinstance(price, PricePlan) else (row.published_net_minor or 0)
     on = quantity > 0
-    price_changed = price is not None and _price_differs(row, terms, price_minor, net_minor)
+    price_changed = isinstance(price, PricePlan) and _price_differs(row, terms, price_minor, net_minor)
     quantity_changed = (
         row.telling_quantity is not None
         or row.published_quantity is None
@@ -207,7 +214,7 @@ def _plan(
         quantity_changed=quantity_changed,
         available=available,
         promised_total=others + quantity,
-        why=_why(wanted, price, held, terms),
+        why=_why(wanted, price, held),
     )
 
 
@@ -220,16 +227,12 @@ def _price_differs(row: OfferRow, terms: ChannelTerms, price_minor: int, net_min
     return row.published_price_minor != price_minor
 
 
-def _why(
-    wanted: QuantityPlan, price: PricePlan | None, held: str | None, terms: ChannelTerms
-) -> dict[str, object]:
+def _why(wanted: QuantityPlan, price: PricePlan | str, held: str | None) -> dict[str, object]:
     quantity = [{"rule": s.rule, "quantity": s.quantity, "why": s.why} for s in wanted.steps]
     if held:
         quantity.append({"rule": "held back", "quantity": wanted.quantity, "why": held})
-    if price is None:
-        steps: list[dict[str, object]] = [
-            {"rule": "no base price", "amount_minor": 0, "why": f"set one in {terms.currency}"}
-        ]
+    if isinstance(price, str):
+        steps: list[dict[str, object]] = [{"rule": "no price", "amount_minor": 0, "why": price}]
     else:
         steps = [{"rule": s.name, "amount_minor": s.amount_minor, "why": s.why} for s in price.steps]
     return {"quantity": quantity, "price": steps}

@@ -1,4 +1,4 @@
-"""The terms on which we sell on a channel: the operator's wishes and the channel's traits, as core needs them."""
+"""The terms on which we sell on a channel: the operator's wishes and its traits, as core needs them."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from core.codes.reservation import ReservedLine, ReserveLine, ReserveRequest
 from core.db.ids import IdBlocks
 from core.db.pool import Connection, Pool
 from core.db.queries import load_queries
-from core.errors import StaleVersion
+from core.errors import InvalidInput, StaleVersion
 from core.money.ledger import Ledger
 from core.offers.catalogue import Listing, ListingBook
 from core.offers.terms import ChannelTerms
@@ -65,6 +65,7 @@ class Intake:
         if not ours:
             _log.info("order.not_ours", channel=terms.name, order_ref=told.order_ref)
             return TakenIn(None, None)
+        refuse_foreign(terms, told, ours)
         if told.payment in (Payment.CANCELLED, Payment.REFUNDED):
             return await self._take_back(terms, told, ours, listings, actor)
         if told.fulfilled:
@@ -223,6 +224,17 @@ def reserve_request(
         min_validity=terms.min_validity,
         partial=terms.takes_partial_orders,
     )
+
+
+def refuse_foreign(terms: ChannelTerms, told: ChannelOrder, ours: Sequence[OrderLine]) -> None:
+    """An order in another currency than the channel's cannot be split by its plan: a person has to look."""
+    for line in ours:
+        if line.unit_price.currency != terms.currency:
+            raise InvalidInput(
+                f"order {told.order_ref} on {terms.name}: is in {line.unit_price.currency}, but the channel is "
+                f"set up in {terms.currency}; serve or refund it there, and keep such orders on a channel of "
+                "their own"
+            )
 
 
 def request_hash(terms: ChannelTerms, lines: Sequence[OrderLine]) -> bytes:

@@ -1,0 +1,1 @@
+"""The loops of a channel: push offers, pull orders, deliver codes, reconcile, read payouts."""

@@ -20,7 +20,10 @@ CREATE TABLE offer (
     observed_quantity int,
     observed_price_minor bigint,
     observed_net_minor bigint,
+    -- On means that a buyer can buy: the channel shows it, and shows some.
     observed_on boolean,
+    -- Units held by buyers there that the quantity does not include.
+    observed_held int,
     observed_at timestamptz,
     -- Dirty while dirty_version is above acked_version; an answer acknowledges only the version it was told.
     dirty_version bigint NOT NULL DEFAULT 1,

@@ -1,0 +1,188 @@
+"""The composition root: builds core and connectors from the settings, and takes them down again."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import structlog
+
+from config.problems import SettingsRefused
+from config.settings import Settings
+from connectors.kit.connector import Account, Connector, Options
+from connectors.kit.errors import OptionsRefused
+from connectors.kit.registry import load_connector
+from core.codes.allocator import Allocator
+from core.codes.custody import CodeOpener
+from core.codes.importer import Importer
+from core.codes.keys import Keyring, generate_key_file, load_key_file
+from core.codes.vault import Vault
+from core.codes.vault_store import open_vault
+from core.db.embedded import EmbeddedServer
+from core.db.migrate import check_schema, migrate
+from core.db.pool import Connection, Pool, open_pool
+from core.errors import SchemaOlder
+from core.money.ledger import Ledger, publish_plan
+from core.offers.catalogue import ListingBook, add_channel
+from core.offers.outbox import Outbox
+from core.offers.terms import ChannelTerms
+from core.orders.closing import SaleCloser
+from core.orders.fulfilment import Fulfilment
+from core.orders.intake import Intake
+from core.types import ChannelId
+from scheduler.terms import bound_permille, channel_terms, split_plan
+from web.services import ServedChannel
+
+KEY_FILE = "sealing-keys"
+
+_log = structlog.get_logger()
+
+
+def utc_now() -> datetime:
+    """The clock of the whole program."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """What every command works with: the database, the vault, and core's doors."""
+
+    settings: Settings
+    server: EmbeddedServer | None
+    pool: Pool
+    vault: Vault
+    opener: CodeOpener
+    allocator: Allocator
+    importer: Importer
+    ledger: Ledger
+    listings: ListingBook
+    intake: Intake
+    fulfilment: Fulfilment
+
+
+@dataclass(frozen=True, slots=True)
+class Channels:
+    """All configured channels by name, and the offers on them."""
+
+    by_name: dict[str, ServedChannel]
+    outbox: Outbox
+
+    def terms(self) -> dict[ChannelId, ChannelTerms]:
+        """The terms by channel id."""
+        return {channel.terms.channel_id: channel.terms for channel in self.by_name.values()}
+
+
+@asynccontextmanager
+async def open_core(settings: Settings, application_name: str = "consignd") -> AsyncIterator[Core]:
+    """Start or reach the database, bring its schema up, open the vault, build core.
+
+    Raises DatabaseRefused or KeyRefused with what to do about it.
+    """
+    async with AsyncExitStack() as stack:
+        server, dsn = await _database(settings, stack)
+        pool = await open_pool(dsn, application_name=application_name)
+        stack.push_async_callback(_close, pool)
+        async with pool.acquire() as conn:
+            await _bring_up_schema(conn, embedded=server is not None)
+        async with pool.acquire() as conn:
+            vault = await open_vault(conn, read_keyring(settings))
+        yield build_core(settings, server, pool, vault)
+
+
+def build_core(settings: Settings, server: EmbeddedServer | None, pool: Pool, vault: Vault) -> Core:
+    """Wire core's parts together."""
+    allocator = Allocator(pool, utc_now)
+    ledger = Ledger(pool)
+    listings = ListingBook(pool)
+    intake = Intake(pool, allocator, ledger, listings, utc_now)
+    opener = CodeOpener(vault)
+    closer = SaleCloser(pool, ledger, utc_now)
+    fulfilment = Fulfilment(pool, allocator, closer, opener, intake, utc_now)
+    importer = Importer(pool, vault, utc_now)
+    return Core(
+        settings, server, pool, vault, opener, allocator, importer, ledger, listings, intake, fulfilment
+    )
+
+
+async def _database(settings: Settings, stack: AsyncExitStack) -> tuple[EmbeddedServer | None, str]:
+    if settings.database_url is not None:
+        return None, settings.database_url.get_secret_value()
+    server = EmbeddedServer(settings.data_dir)
+    dsn = await server.start()
+    stack.push_async_callback(server.stop)
+    return server, dsn
+
+
+async def _close(pool: Pool) -> None:
+    """Close politely, but not for ever: a connection that hangs is cut."""
+    pool.terminate()
+
+
+async def _bring_up_schema(conn: Connection, *, embedded: bool) -> None:
+    """Our own server is ours to migrate, and so is an empty database; another one waits for its operator."""
+    try:
+        await check_schema(conn)
+    except SchemaOlder:
+        empty: bool = await conn.fetchval("SELECT to_regclass('schema_migration') IS NULL")
+        if not (embedded or empty):
+            raise
+        for applied in await migrate(conn):
+            _log.info("schema.migrated", migration=applied.file_name)
+
+
+def read_keyring(settings: Settings) -> Keyring:
+    """The sealing keys: configured ones, else those in the data directory, made at the first start."""
+    if settings.keys.files:
+        secrets = {name: key.get_secret_value() for name, key in settings.keys.files.items()}
+        return Keyring.parse(settings.keys.current, secrets)
+    path = key_file(settings)
+    if path.exists():
+        return load_key_file(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    keyring = generate_key_file(path)
+    _log.warning("keys.generated", file=str(path), advice="keep a copy elsewhere: without it no code opens")
+    return keyring
+
+
+def key_file(settings: Settings) -> Path:
+    """Where keys live that the operator did not configure."""
+    return settings.data_dir / KEY_FILE
+
+
+@asynccontextmanager
+async def open_channels(core: Core) -> AsyncIterator[Channels]:
+    """Load the connectors of the enabled channels, publish their split plans, make them known."""
+    settings = core.settings
+    async with AsyncExitStack() as stack:
+        by_name: dict[str, ServedChannel] = {}
+        for name, written in settings.channels.items():
+            if written.enabled:
+                connector = open_connector(settings, name)
+                terms = await _terms(core, name, connector)
+                by_name[name] = ServedChannel(terms, await stack.enter_async_context(connector))
+        terms_by_id = {channel.terms.channel_id: channel.terms for channel in by_name.values()}
+        yield Channels(by_name, Outbox(core.pool, terms_by_id, bound_permille(settings), utc_now))
+
+
+def open_connector(settings: Settings, name: str) -> Connector[Options]:
+    """The connector of a configured channel; SettingsRefused places what is wrong with its options."""
+    written = settings.channels[name]
+    kind = load_connector(written.connector)
+    try:
+        return kind.open(Account(name, written.currency, written.plain_options(), utc_now))
+    except OptionsRefused as refused:
+        if refused.invalid is None or refused.model is None:
+            raise
+        raise SettingsRefused(settings.option_problems(name, refused.invalid, refused.model)) from None
+
+
+async def _terms(core: Core, name: str, connector: Connector[Options]) -> ChannelTerms:
+    settings = core.settings
+    written = settings.channels[name]
+    async with core.pool.acquire() as conn:
+        plan_id, plan = await publish_plan(conn, split_plan(written.split, settings.splits[written.split]))
+        channel_id = await add_channel(conn, name, written.connector, written.currency)
+    return channel_terms(settings, name, channel_id, plan_id, plan, connector.traits)

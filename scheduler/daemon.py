@@ -1,0 +1,229 @@
+"""Moves everything: holds leases, drives the channels it holds, serves the web, keeps the database up."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from uuid import uuid4
+
+import asyncpg
+import structlog
+from aiohttp import web
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from prometheus_client import CollectorRegistry
+
+from core.db.leases import Leases
+from core.errors import ConsigndError, UnknownChannel
+from core.types import ChannelId
+from scheduler.composition import Channels, Core, utc_now
+from scheduler.driver import ChannelDriver, Drive, Pace
+from scheduler.metrics import LoopMetrics
+from scheduler.terms import bound_permille, pull_seconds
+from web.access import Role, Token, token_hash
+from web.app import create_app
+from web.services import Readiness, Services
+
+_DELIVER_SECONDS = 1.0
+_PAYOUTS_SECONDS = 300.0
+_DATABASE_CHECK_SECONDS = 2.0
+_CLEAN_SECONDS = 600.0
+
+_log = structlog.get_logger()
+
+
+class Daemon:
+    """One process's share of the work. `run` returns after a graceful stop."""
+
+    def __init__(self, core: Core, channels: Channels) -> None:
+        self._core = core
+        self._channels = channels
+        self._settings = core.settings
+        self.registry = CollectorRegistry()
+        self._metrics = LoopMetrics(self.registry)
+        self._timetable = AsyncIOScheduler(timezone="UTC")
+        self._name = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"
+        self._leases = Leases(core.pool, self._name, self._settings.sync.lease_seconds)
+        self._drivers: dict[ChannelId, ChannelDriver] = {}
+        self._turned_at = time.monotonic()
+        self.address = ""
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serve and drive until `stop` is set, then leave within seconds."""
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self._serve())
+            self._timetable.start()
+            stack.callback(self._timetable.shutdown, wait=False)
+            self._timetable.add_job(self._clean, "interval", seconds=_CLEAN_SECONDS, coalesce=True)
+            _log.info("daemon.started", daemon=self._name, address=self.address)
+            watch = asyncio.create_task(self._watch_database())
+            try:
+                await self._turn_until(stop)
+            finally:
+                watch.cancel()
+                await asyncio.gather(watch, return_exceptions=True)
+                await self._leave()
+        _log.info("daemon.stopped", daemon=self._name)
+
+    async def _turn_until(self, stop: asyncio.Event) -> None:
+        pause = self._settings.sync.lease_seconds / 5
+        while not stop.is_set():
+            await self._turn()
+            try:
+                await asyncio.wait_for(stop.wait(), pause)
+            except TimeoutError:
+                continue
+
+    async def _turn(self) -> None:
+        """Renew and take leases, and drive exactly what we hold."""
+        wanted = sorted(self._channels.terms())
+        try:
+            held = await self._leases.turn(wanted, set(self._drivers))
+        except (ConsigndError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            _log.warning("lease.not_renewed", error=f"{type(error).__name__}: {error}")
+            # Another daemon may drive our channels once the lease has run out.
+            if time.monotonic() - self._turned_at > self._settings.sync.lease_seconds:
+                await self._drive(set())
+            return
+        self._turned_at = time.monotonic()
+        await self._drive(held)
+
+    async def _drive(self, held: set[ChannelId]) -> None:
+        lost = [channel_id for channel_id in self._drivers if channel_id not in held]
+        await asyncio.gather(*(self._drivers.pop(channel_id).stop() for channel_id in lost))
+        for channel_id in sorted(held - set(self._drivers)):
+            driver = self._make_driver(channel_id)
+            try:
+                await driver.start()
+            except (ConsigndError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+                _log.warning("channel.not_started", channel=driver.terms.name, error=str(error))
+                await driver.stop()
+            else:
+                self._drivers[channel_id] = driver
+        self._metrics.driven(len(self._drivers))
+
+    def _make_driver(self, channel_id: ChannelId) -> ChannelDriver:
+        core, sync = self._core, self._settings.sync
+        name = self._channels.terms()[channel_id].name
+        drive = Drive(
+            core.pool,
+            self._channels.outbox,
+            core.intake,
+            core.fulfilment,
+            self._timetable,
+            self.callback_url if self._settings.web.public_url else None,
+            self._metrics.note,
+        )
+        pace = Pace(
+            push_seconds=sync.push_interval_seconds,
+            deliver_seconds=_DELIVER_SECONDS,
+            pull_seconds=pull_seconds(self._settings, self._settings.channels[name]),
+            reconcile_seconds=sync.reconcile_interval_seconds,
+            payouts_seconds=min(_PAYOUTS_SECONDS, sync.reconcile_interval_seconds),
+        )
+        return ChannelDriver(self._channels.by_name[name], drive, pace)
+
+    def callback_url(self, channel: str) -> str:
+        """Where a channel is to call us."""
+        return f"{self._settings.web.public_url}/callbacks/{channel}"
+
+    async def _leave(self) -> None:
+        """Stop driving, and let the others have our channels at once."""
+        held = sorted(self._drivers)
+        await asyncio.gather(*(driver.stop() for driver in self._drivers.values()))
+        self._drivers.clear()
+        try:
+            async with asyncio.timeout(2.0):
+                await self._leases.resign(held)
+        except (TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            _log.warning("lease.not_given_up", error=type(error).__name__)
+
+    async def _watch_database(self) -> None:
+        """Start our own server again when it died; a configured one is its operator's."""
+        server = self._core.server
+        while server is not None:
+            await asyncio.sleep(_DATABASE_CHECK_SECONDS)
+            try:
+                if not await server.alive():
+                    _log.warning("postgres.died")
+                    await server.start()
+            except ConsigndError as error:
+                _log.error("postgres.not_revived", error=str(error))
+
+    async def _clean(self) -> None:
+        await self._channels.outbox.drop_read_marks()
+
+    # The web room.
+
+    @asynccontextmanager
+    async def _serve(self) -> AsyncIterator[None]:
+        written = self._settings.web
+        runner = web.AppRunner(create_app(self.services()), access_log=None, shutdown_timeout=3.0)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, written.host, written.port).start()
+            host, port = runner.addresses[0][:2]
+            self.address = f"http://{host}:{port}"
+            yield
+        finally:
+            await runner.cleanup()
+
+    def services(self) -> Services:
+        """What the web room works with."""
+        core, settings = self._core, self._settings
+        upload_dir = settings.data_dir / "uploads"
+        upload_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return Services(
+            pool=core.pool,
+            now=utc_now,
+            allocator=core.allocator,
+            intake=core.intake,
+            fulfilment=core.fulfilment,
+            outbox=self._channels.outbox,
+            opener=core.opener,
+            importer=core.importer,
+            channels=self._channels.by_name,
+            bound_permille=bound_permille(settings),
+            lanes=settings.sync.lanes,
+            tokens={
+                token_hash(token.token.get_secret_value()): Token(token.name, Role(token.role))
+                for token in settings.api.tokens
+            },
+            wake=self.wake,
+            sync_now=self.sync_now,
+            ready=self.ready,
+            metrics=self.registry,
+            upload_dir=upload_dir,
+            secure_cookies=(settings.web.public_url or "").startswith("https"),
+        )
+
+    def wake(self, channel_id: ChannelId) -> None:
+        """Have a channel's loops look at once; stock is shared, so the others push as well."""
+        for driven_id, driver in self._drivers.items():
+            if driven_id == channel_id:
+                driver.wake("push", "deliver")
+            else:
+                driver.wake("push")
+
+    async def sync_now(self, name: str) -> None:
+        """Reconcile a channel now, if it is ours; another daemon's comes round by itself."""
+        if name not in self._channels.by_name:
+            raise UnknownChannel(f"channel {name!r} is not configured")
+        driver = self._drivers.get(self._channels.by_name[name].terms.channel_id)
+        if driver is not None:
+            driver.wake("pull", "reconcile", "push", "payouts")
+
+    async def ready(self) -> Readiness:
+        """Whether the database answers and leases are being renewed."""
+        parts = {"database": "ok", "leases": "ok"}
+        try:
+            async with asyncio.timeout(2.0):
+                await self._core.pool.fetchval("SELECT 1")
+        except (TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            parts["database"] = f"does not answer ({type(error).__name__})"
+        if time.monotonic() - self._turned_at > 2 * self._settings.sync.lease_seconds:
+            parts["leases"] = "not renewed"
+        return Readiness(all(part == "ok" for part in parts.values()), parts)

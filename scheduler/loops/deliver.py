@@ -1,0 +1,145 @@
+"""Works through a channel's open orders: deliver, ask, wait, let go; each order by the state it is in."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+
+from connectors.kit.abilities import CancelsOrders, DeliversCodes
+from connectors.kit.connector import Connector, Options
+from connectors.kit.errors import (
+    AuthenticationFailed,
+    ChannelError,
+    ChannelRefused,
+    OutcomeUnknown,
+    ProtocolBroken,
+    TryLater,
+)
+from connectors.kit.messages import Delivery, DeliveryFound
+from core.errors import StaleVersion
+from core.offers.terms import ChannelTerms
+from core.orders.fulfilment import Attempt, Fulfilment
+from core.orders.orders import Order
+from core.types import OrderState
+
+_AT_ONCE = 8
+_MOST_AT_A_TIME = 200
+_MOST_ROUNDS = 50
+_NOTHING_TO_DO_SECONDS = 60.0
+_BROKEN_PAUSE_SECONDS = 30.0
+
+_log = structlog.get_logger()
+
+
+class Deliverer:
+    """One channel's open orders."""
+
+    def __init__(self, fulfilment: Fulfilment, terms: ChannelTerms, connector: Connector[Options]) -> None:
+        self._fulfilment = fulfilment
+        self._terms = terms
+        self._connector = connector
+        self._slots = asyncio.Semaphore(_AT_ONCE)
+
+    async def deliver(self) -> None:
+        """Do what is due, oldest first; raises the first error that concerns the channel as a whole."""
+        for _ in range(_MOST_ROUNDS):
+            orders = await self._fulfilment.due(self._terms, _MOST_AT_A_TIME)
+            if not orders:
+                return
+            results = await asyncio.gather(
+                *(self._look_at(order) for order in orders), return_exceptions=True
+            )
+            await self._hand_over([result for result in results if isinstance(result, Order)])
+            raise_first(results)
+
+    async def _look_at(self, order: Order) -> Order | None:
+        """Do what the order's state asks for; the order itself if its codes are to be handed over now."""
+        async with self._slots:
+            try:
+                return await self._by_state(order)
+            except StaleVersion:
+                _log.info("order.moved_meanwhile", order_id=order.order_id)
+                return None
+
+    async def _by_state(self, order: Order) -> Order | None:
+        match order.state:
+            case OrderState.ACCEPTED:
+                return order
+            case OrderState.RESERVED:
+                await self._fulfilment.release_expired(order)
+            case OrderState.PARKED:
+                await self._parked(order)
+            case OrderState.DELIVERING | OrderState.UNSURE:
+                return await self._ask(order)
+            case _:
+                await self._fulfilment.later(order, _NOTHING_TO_DO_SECONDS)
+        return None
+
+    async def _hand_over(self, orders: Sequence[Order]) -> None:
+        """Write the attempts down together, then try them side by side."""
+        if not isinstance(self._connector, DeliversCodes):
+            # The channel will ask for the codes; until then there is nothing to do.
+            for order in orders:
+                await self._fulfilment.later(order, _NOTHING_TO_DO_SECONDS)
+            return
+        attempts = await self._fulfilment.start(orders)
+        connector = self._connector
+        tries = (self._try(connector, attempt) for attempt in attempts)
+        raise_first(await asyncio.gather(*tries, return_exceptions=True))
+
+    async def _try(self, connector: DeliversCodes, attempt: Attempt) -> None:
+        order = attempt.order
+        async with self._slots:
+            try:
+                await connector.deliver_codes(Delivery(order.order_ref, order.attempt_key, attempt.lines))
+            except OutcomeUnknown as error:
+                await self._fulfilment.unsure(order, str(error))
+                return
+            except TryLater as error:
+                await self._fulfilment.later(order, error.after_seconds)
+                return
+            except ChannelRefused as error:
+                _log.warning("order.delivery_refused", order_id=order.order_id, error=str(error))
+                await self._fulfilment.refused(order, str(error))
+                return
+            except (AuthenticationFailed, ProtocolBroken):
+                await self._fulfilment.later(order, _BROKEN_PAUSE_SECONDS)
+                raise
+        await self._fulfilment.delivered(self._terms, order)
+        _log.info("order.delivered", channel=self._terms.name, order_id=order.order_id)
+
+    async def _ask(self, order: Order) -> Order | None:
+        """Nobody knows whether the codes arrived: ask, and repeat only what surely did not happen."""
+        if not isinstance(self._connector, DeliversCodes):
+            await self._fulfilment.later(order, _NOTHING_TO_DO_SECONDS)
+            return None
+        try:
+            found = await self._connector.find_delivery(order.order_ref, order.attempt_key)
+        except ChannelError as error:
+            await self._fulfilment.later(order, error.after_seconds if isinstance(error, TryLater) else 0.0)
+            raise
+        match found:
+            case DeliveryFound.DELIVERED:
+                await self._fulfilment.delivered(self._terms, order, "found at the channel")
+            case DeliveryFound.NOT_DELIVERED:
+                return order
+            case DeliveryFound.UNKNOWN:
+                await self._fulfilment.later(order)
+        return None
+
+    async def _parked(self, order: Order) -> None:
+        state = await self._fulfilment.retry_parked(self._terms, order)
+        if state is not OrderState.PARKED or not self._fulfilment.out_of_patience(self._terms, order):
+            return
+        if isinstance(self._connector, CancelsOrders):
+            await self._connector.cancel_order(order.order_ref, "out of stock")
+            await self._fulfilment.cancel(order, "no codes in time")
+
+
+def raise_first(results: Sequence[object]) -> None:
+    """Raise the first error among results; one order's error must not keep the others from being done."""
+    for result in results:
+        if isinstance(result, BaseException) and not isinstance(result, StaleVersion):
+            raise result

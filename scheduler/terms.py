@@ -1,0 +1,105 @@
+"""Turns what the operator wrote and what a connector declares into the terms core decides by. Pure."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+
+from config.models import Channel, Price, SplitRule, Stock
+from config.models import SplitPlan as WrittenPlan
+from config.settings import Settings
+from connectors.kit.errors import OptionsRefused
+from connectors.kit.traits import Traits
+from core.money.money import Money
+from core.money.splits import Base, Party, SplitPlan, require_currency
+from core.money.splits import SplitRule as Rule
+from core.offers.pricing import PriceRule
+from core.offers.stock_policy import StockRule
+from core.offers.terms import ChannelTerms, Shortage
+from core.types import ChannelId
+
+_PPM_OF_PERCENT = 10_000
+
+
+def split_plan(name: str, written: WrittenPlan) -> SplitPlan:
+    """A split plan as core knows it; its version is given when it is published."""
+    return SplitPlan.of(name, 1, [_rule(rule) for rule in written.rules])
+
+
+def channel_terms(
+    settings: Settings, name: str, channel_id: ChannelId, plan_id: int, plan: SplitPlan, traits: Traits
+) -> ChannelTerms:
+    """The terms of a configured channel; raises when its currency fits neither connector nor plan."""
+    channel = settings.channels[name]
+    if traits.currency is not None and channel.currency != traits.currency:
+        raise OptionsRefused(
+            f"channels.{name}.currency: this marketplace trades in {traits.currency} only; write that"
+        )
+    require_currency(plan, channel.currency)
+    return ChannelTerms(
+        channel_id=channel_id,
+        name=name,
+        currency=channel.currency,
+        plan_id=plan_id,
+        plan=plan,
+        stock=_stock_rule(settings.stock_of(name)),
+        price=_price_rule(settings.price_of(name)),
+        shortage=Shortage(channel.shortage),
+        written_price=traits.written_price,
+        reservation_is_authoritative=traits.reservation_is_authoritative,
+        takes_partial_orders=traits.takes_partial_orders,
+        hold=_hold(settings, traits),
+        min_validity=timedelta(days=channel.min_validity_days),
+        largest_quantity=traits.largest_quantity,
+    )
+
+
+def bound_permille(settings: Settings) -> int:
+    """The bound on the sum of promises: 1000 promises no code twice."""
+    return int(settings.stock.bound * 1000)
+
+
+def pull_seconds(settings: Settings, channel: Channel) -> float:
+    """How often a channel's orders are asked for."""
+    return channel.poll_interval_seconds or settings.sync.pull_interval_seconds
+
+
+def _hold(settings: Settings, traits: Traits) -> timedelta:
+    """As long as the channel may want; where it does not say, as long as the operator allows."""
+    return timedelta(seconds=traits.hold_seconds or settings.sync.reservation_hold_seconds)
+
+
+def _stock_rule(stock: Stock) -> StockRule:
+    return StockRule(share_ppm=int(stock.share * 1_000_000), cap=stock.cap, buffer=stock.buffer)
+
+
+def _price_rule(price: Price) -> PriceRule:
+    return PriceRule(
+        markup_ppm=_ppm(price.markup_percent),
+        floor_margin_ppm=_ppm(price.floor_margin_percent),
+        rounding_minor=price.rounding_minor or 1,
+        ending_minor=price.ending_minor,
+    )
+
+
+def _rule(rule: SplitRule) -> Rule:
+    return Rule(
+        party=Party(rule.party),
+        base=Base(rule.base),
+        rate_ppm=_ppm(rule.rate_percent or Decimal(0)),
+        fixed_minor=_minor(rule.fixed, rule.currency) or 0,
+        minimum_minor=_minor(rule.minimum, rule.currency),
+        maximum_minor=_minor(rule.maximum, rule.currency),
+        rest=rule.rest,
+        currency=rule.currency,
+    )
+
+
+def _ppm(percent: Decimal) -> int:
+    return int(percent * _PPM_OF_PERCENT)
+
+
+def _minor(amount: Decimal | None, currency: str | None) -> int | None:
+    if amount is None or currency is None:
+        return None
+    return Money.parse(str(amount), currency).amount_minor
