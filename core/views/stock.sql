@@ -1,0 +1,131 @@
+-- How much of each SKU is where, and what its listings show. Counting goes by slot numbers, not code by code.
+
+-- name: sku_page
+-- SKUs after one, in order of their reference; the pattern looks in reference, title and brand.
+SELECT sku.sku_id, sku.sku_ref, sku.title, sku.brand, sku.kind, sku.region, sku.face_value_minor, sku.face_currency
+FROM sku
+WHERE sku.sku_ref > $1::text
+    AND ($2::text IS NULL OR sku.sku_ref = $2::text)
+    AND ($3::text IS NULL OR sku.sku_ref ILIKE $3::text OR sku.title ILIKE $3::text OR sku.brand ILIKE $3::text)
+ORDER BY sku.sku_ref
+LIMIT $4::int
+
+-- name: counts
+-- Slots of a shelf are numbered without gaps, and sold from the lowest: those up to the last one taken are sold
+-- or left, those above are free or left. A code given back stands again at a further slot of the same shelf, so
+-- what was imported is the slots less the codes given back.
+SELECT shelf.sku_id,
+    coalesce(sum(tail.slot - gone.released), 0)::bigint AS imported,
+    coalesce(sum(tail.slot - head.slot - gone.above) FILTER (WHERE shelf.expires_at > $2::timestamptz), 0)::bigint
+        AS available,
+    coalesce(sum(tail.slot - head.slot - gone.above) FILTER (WHERE shelf.expires_at <= $2::timestamptz), 0)::bigint
+        AS expired,
+    coalesce(sum(head.slot - gone.below), 0)::bigint AS taken,
+    coalesce(sum(gone.quarantined), 0)::bigint AS quarantined,
+    coalesce(sum(gone.withdrawn), 0)::bigint AS withdrawn,
+    min(shelf.expires_at) FILTER (
+        WHERE shelf.expires_at > $2::timestamptz
+            AND shelf.expires_at < 'infinity'
+            AND tail.slot - head.slot - gone.above > 0
+    ) AS next_expiry
+FROM shelf
+CROSS JOIN LATERAL (
+    SELECT coalesce((
+        SELECT code.slot FROM code
+        WHERE code.lane = shelf.lane AND code.shelf_id = shelf.shelf_id
+        ORDER BY code.slot DESC
+        LIMIT 1
+    ), 0) AS slot
+) tail
+CROSS JOIN LATERAL (
+    SELECT coalesce((
+        SELECT allocation.slot FROM allocation
+        WHERE allocation.lane = shelf.lane AND allocation.shelf_id = shelf.shelf_id
+        ORDER BY allocation.slot DESC
+        LIMIT 1
+    ), 0) AS slot
+) head
+CROSS JOIN LATERAL (
+    SELECT count(*) FILTER (WHERE departure.slot > head.slot) AS above,
+        count(*) FILTER (WHERE departure.slot <= head.slot) AS below,
+        count(*) FILTER (WHERE departure.kind = 'released') AS released,
+        count(*) FILTER (WHERE departure.kind = 'quarantined') AS quarantined,
+        count(*) FILTER (WHERE departure.kind = 'withdrawn') AS withdrawn
+    FROM departure
+    WHERE departure.lane = shelf.lane AND departure.shelf_id = shelf.shelf_id
+) gone
+WHERE shelf.sku_id = ANY ($1::int[])
+GROUP BY shelf.sku_id
+
+-- name: reserved
+-- Codes kept for orders that have not ended. Only open orders are looked at, and they are few.
+SELECT shelf.sku_id, count(*)::bigint AS reserved
+FROM open_order
+JOIN allocation ON allocation.order_id = open_order.order_id
+JOIN shelf ON shelf.lane = allocation.lane AND shelf.shelf_id = allocation.shelf_id
+WHERE shelf.sku_id = ANY ($1::int[])
+    AND NOT EXISTS (
+        SELECT FROM departure
+        WHERE departure.lane = allocation.lane
+            AND departure.shelf_id = allocation.shelf_id
+            AND departure.slot = allocation.slot
+    )
+GROUP BY shelf.sku_id
+
+-- name: prices
+SELECT sku_id, currency, base_price_minor
+FROM sku_price
+WHERE sku_id = ANY ($1::int[])
+ORDER BY sku_id, currency
+
+-- name: listings
+-- What listings should show, were told to show, and were seen to show, by channel.
+SELECT listing.listing_id, listing.sku_id, sku.sku_ref, sku.title, channel.name AS channel, channel.currency,
+    listing.listing_ref, listing.enabled, channel.paused_at IS NOT NULL AS paused,
+    offer.wanted_quantity, offer.wanted_price_minor, offer.wanted_net_minor, offer.wanted_on, offer.wanted_at,
+    offer.published_quantity, offer.published_price_minor, offer.published_net_minor, offer.published_on,
+    offer.published_at,
+    offer.observed_quantity, offer.observed_price_minor, offer.observed_net_minor, offer.observed_on,
+    offer.observed_at,
+    coalesce(offer.dirty_version > offer.acked_version, false) AS dirty, offer.dirty_since,
+    offer.telling_quantity, nullif(offer.retry_at, '-infinity') AS retry_at,
+    coalesce(offer.failures, 0) AS failures, offer.refusal, coalesce(offer.drifts, 0) AS drifts, offer.why
+FROM listing
+JOIN channel ON channel.channel_id = listing.channel_id
+JOIN sku ON sku.sku_id = listing.sku_id
+LEFT JOIN offer ON offer.listing_id = listing.listing_id
+WHERE ($1::int[] IS NULL OR listing.sku_id = ANY ($1::int[]))
+    AND ($2::text IS NULL OR channel.name = $2::text)
+    AND listing.listing_id > $3::int
+ORDER BY listing.listing_id
+LIMIT $4::int
+
+-- name: shelves
+-- The shelves of a SKU in the order of sale, with what is free on each.
+SELECT shelf.lane, shelf.shelf_id, consignor.name AS consignor, nullif(shelf.expires_at, 'infinity') AS expires_at,
+    shelf.unit_cost_minor, shelf.currency, shelf.priority, (tail.slot - head.slot - gone.slots)::bigint AS free
+FROM shelf
+JOIN consignor ON consignor.consignor_id = shelf.consignor_id
+CROSS JOIN LATERAL (
+    SELECT coalesce((
+        SELECT code.slot FROM code
+        WHERE code.lane = shelf.lane AND code.shelf_id = shelf.shelf_id
+        ORDER BY code.slot DESC
+        LIMIT 1
+    ), 0) AS slot
+) tail
+CROSS JOIN LATERAL (
+    SELECT coalesce((
+        SELECT allocation.slot FROM allocation
+        WHERE allocation.lane = shelf.lane AND allocation.shelf_id = shelf.shelf_id
+        ORDER BY allocation.slot DESC
+        LIMIT 1
+    ), 0) AS slot
+) head
+CROSS JOIN LATERAL (
+    SELECT count(*) AS slots FROM departure
+    WHERE departure.lane = shelf.lane AND departure.shelf_id = shelf.shelf_id AND departure.slot > head.slot
+) gone
+WHERE shelf.sku_id = $1::int
+ORDER BY shelf.expires_at, shelf.priority, shelf.shelf_id
+LIMIT $2::int
