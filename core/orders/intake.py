@@ -231,9 +231,9 @@ def refuse_foreign(terms: ChannelTerms, told: ChannelOrder, ours: Sequence[Order
     for line in ours:
         if line.unit_price.currency != terms.currency:
             raise InvalidInput(
-                f"order {told.order_ref} on {terms.name}: is in {line.unit_price.currency}, but the channel is "
-                f"set up in {terms.currency}; serve or refund it there, and keep such orders on a channel of "
-                "their own"
+                f"order {told.order_ref} on {terms.name}: is in {line.unit_price.currency}, but the channel "
+                f"is set up in {terms.currency}; serve or refund it there, and keep such orders on a channel "
+                "of their own"
             )
 
 

@@ -375,7 +375,8 @@ def test_no_value_in_the_environment_breaks_the_reader(write: Write, value: Any,
 def test_the_example_that_operators_copy_is_valid() -> None:
     example = Path(config.__file__).parent / "examples" / "consignd.toml"
     names = [
-        *("CONSIGND_TOKEN_DASHBOARD", "CONSIGND_TOKEN_OWNER", "ENEBA_CLIENT_SECRET", "ENEBA_CALLBACK_TOKEN"),
+        *("CONSIGND_TOKEN_DASHBOARD", "CONSIGND_TOKEN_OWNER", "ENEBA_AUTH_ID", "ENEBA_AUTH_SECRET"),
+        "ENEBA_CALLBACK_TOKEN",
         *("KINGUIN_CLIENT_SECRET", "KINGUIN_WEBHOOK_TOKEN", "WOOCOMMERCE_CONSUMER_KEY"),
         *("WOOCOMMERCE_CONSUMER_SECRET", "WOOCOMMERCE_WEBHOOK_SECRET"),
     ]
