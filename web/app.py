@@ -6,7 +6,10 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
+from web.access import GuessLimiter
+from web.api.server import ApiServer
 from web.callbacks import BODY_LIMIT_BYTES, CallbackDesk
+from web.live import LiveNews
 from web.metrics import WebMetrics
 from web.services import Services
 
@@ -15,7 +18,10 @@ def create_app(services: Services) -> web.Application:
     """The application, to be served by an aiohttp runner. It owns nothing of what it is handed."""
     app = web.Application(client_max_size=BODY_LIMIT_BYTES)
     metrics = WebMetrics(services.metrics)
+    news, limiter = LiveNews(services.pool), GuessLimiter()
+    ApiServer(services, metrics, news, limiter).add_to(app)
     _add_callbacks(app, services, metrics)
+    app.on_shutdown.append(lambda _: news.close())
     _add_health(app, services, metrics)
     return app
 

@@ -144,7 +144,7 @@ class CallbackDesk:
                 outcome = "contradicts"
             except _Failed as failed:
                 failures.append(failed)
-        self._services.wake_all()
+        self._services.wake(terms.channel_id)
         if failures:
             raise failures[0]
         return _Answer(CallbackReply(), outcome)
@@ -169,7 +169,7 @@ class CallbackDesk:
             if failed.outcome != _Deadline.OUTCOME:
                 raise
             outcome = "not granted: too late"
-        self._services.wake_all()
+        self._services.wake(terms.channel_id)
         return _Answer(connector.answer_reserve(asked, granted=outcome == "granted"), outcome)
 
     async def _provide(
@@ -184,7 +184,7 @@ class CallbackDesk:
             lines = await self._within(deadline, self._services.fulfilment.provide(terms, asked.order_ref))
         except _Failed as failed:
             return _Answer(connector.answer_provide_later(asked), f"later: {failed.outcome}")
-        self._services.wake_all()
+        self._services.wake(terms.channel_id)
         return _Answer(connector.answer_provide(asked, lines), "none" if lines is None else "provided")
 
     async def _cancel(
@@ -195,7 +195,7 @@ class CallbackDesk:
         deadline: _Deadline,
     ) -> _Answer:
         state = await self._within(deadline, self._take_back(terms, asked.order_ref))
-        self._services.wake_all()
+        self._services.wake(terms.channel_id)
         return _Answer(connector.answer_cancel(asked), f"cancelled: {state or 'unknown order'}")
 
     async def _take_back(self, terms: ChannelTerms, order_ref: OrderRef) -> OrderState | None:

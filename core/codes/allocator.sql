@@ -95,12 +95,8 @@ SELECT allocation.lane, allocation.shelf_id, allocation.slot, $3::smallint, $4::
 FROM allocation
 WHERE allocation.order_id = $1::bigint
     AND allocation.line_no = $2::smallint
-    AND NOT EXISTS (
-        SELECT FROM departure
-        WHERE departure.lane = allocation.lane
-            AND departure.shelf_id = allocation.shelf_id
-            AND departure.slot = allocation.slot
-    )
+    -- Taken in this very transaction: by its place alone it cannot be told from the line's other codes.
+    AND allocation.xmin = pg_current_xact_id()::xid
     AND NOT EXISTS (
         SELECT FROM replacement
         WHERE replacement.lane = allocation.lane

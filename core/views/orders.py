@@ -25,7 +25,7 @@ _RECENT_MOVES = _SQL["recent_moves"]
 _OPEN_BY_STATE = _SQL["open_by_state"]
 _PER_MINUTE = _SQL["per_minute"]
 
-_NEWER_THAN_ALL = OrderId(2**63 - 1)
+_NEWER_THAN_ALL = 2**63 - 1
 # How many orders one page of a search looks at; a search goes on from there.
 _LOOKED_AT = 2000
 _WATCHED_ORDERS = 200
@@ -151,13 +151,13 @@ async def order_page(
     conn: Connection,
     wanted: OrderFilter = OrderFilter(),
     *,
-    before: OrderId = _NEWER_THAN_ALL,
+    before: int | None = None,
     limit: int = 50,
 ) -> OrderPage:
     """Orders newest first, those that a filter leaves."""
     searched = wanted.state is not None or wanted.channel is not None or wanted.sku_ref is not None
     look_at = _LOOKED_AT if searched else limit
-    ids = await _candidates(conn, wanted, before, look_at)
+    ids = await _candidates(conn, wanted, _NEWER_THAN_ALL if before is None else before, look_at)
     rows = await conn.fetch(_SUMMARIES, ids, wanted.state, wanted.channel, wanted.sku_ref, limit)
     orders = tuple(_summary(row) for row in rows)
     if len(orders) == limit:
@@ -165,7 +165,7 @@ async def order_page(
     return OrderPage(orders, ids[-1] if len(ids) == look_at else None)
 
 
-async def _candidates(conn: Connection, wanted: OrderFilter, before: OrderId, look_at: int) -> list[OrderId]:
+async def _candidates(conn: Connection, wanted: OrderFilter, before: int, look_at: int) -> list[OrderId]:
     """The orders that can be meant at all, found by an index."""
     if wanted.order_ref is not None:
         rows = await conn.fetch(_IDS_OF_REF, before, look_at, wanted.order_ref)
