@@ -26,7 +26,7 @@ _REVEALS = _SQL["reveals"]
 _ORIGIN_OF_CODE = _SQL["origin_of_code"]
 _STANDINGS = _SQL["standings"]
 
-_KEYS_KEPT = 512
+KEYS_KEPT = 512
 _SEEN_BY_CHANNEL, _SEEN_BY_BUYER = 1, 2
 
 
@@ -112,8 +112,15 @@ class Trace:
 class CodeOpener:
     """Opens codes. `reload_keys` is asked again for the keys when a code needs one that is not at hand."""
 
-    def __init__(self, vault: Vault, reload_keys: Callable[[], Keyring] | None = None) -> None:
+    def __init__(
+        self,
+        vault: Vault,
+        reload_keys: Callable[[], Keyring] | None = None,
+        *,
+        keys_kept: int = KEYS_KEPT,
+    ) -> None:
         self._vault = vault
+        self._keys_kept = keys_kept
         self._reload_keys = reload_keys
         # A batch's data key never changes, so one kept here outlives a rotation of what wraps it.
         self._batch_keys: OrderedDict[BatchId, BatchKey] = OrderedDict()
@@ -160,7 +167,7 @@ class CodeOpener:
                 await adopt_keys(conn, self._vault, self._reload_keys())
             key = self._vault.open_batch_key(batch_id, row["wrapped_key"], row["key_id"])
             self._batch_keys[batch_id] = key
-            if len(self._batch_keys) > _KEYS_KEPT:
+            if len(self._batch_keys) > self._keys_kept:
                 self._batch_keys.popitem(last=False)
         else:
             self._batch_keys.move_to_end(batch_id)

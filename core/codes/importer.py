@@ -29,6 +29,8 @@ from core.types import BatchId, ConsignorId, ShelfId
 
 _SQL = load_queries("core.codes", "importer.sql")
 _NEXT_BATCH_ID = _SQL["next_batch_id"]
+_COMMIT_EARLY = _SQL["commit_early"]
+_COMMIT_AS_USUAL = _SQL["commit_as_usual"]
 _KNOWN_CODES = _SQL["known_codes"]
 _ADD_BATCH = _SQL["add_batch"]
 _ADD_AUDIT = _SQL["add_audit"]
@@ -101,8 +103,11 @@ class ImportReport:
 class Importer:
     """Imports files of codes; any number may run at once, beside sales."""
 
-    def __init__(self, pool: Pool, vault: Vault, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, pool: Pool, vault: Vault, now: Callable[[], datetime], *, chunk_rows: int = CHUNK_ROWS
+    ) -> None:
         self._pool = pool
+        self._chunk_rows = chunk_rows
         self._vault = vault
         self._now = now
 
@@ -116,10 +121,12 @@ class Importer:
         with file:
             async with self._pool.acquire() as conn:
                 key = self._vault.new_batch_key(BatchId(await conn.fetchval(_NEXT_BATCH_ID)))
+                await conn.execute(_COMMIT_EARLY)
                 work = _Work(conn, order, key, self._now())
                 try:
-                    await _carry(work, _chunks(file, self._vault, key, work.now), progress)
+                    await _carry(work, _chunks(file, self._vault, key, work.now, self._chunk_rows), progress)
                 except UnreadableFile as error:
+                    await work.finish()
                     raise _with_state(error, work.report) from None
                 await work.finish()
         work.report.seconds = time.monotonic() - started
@@ -159,11 +166,11 @@ class _Chunk:
     size_bytes: int
 
 
-def _chunks(file: CodeFile, vault: Vault, key: BatchKey, now: datetime) -> Iterator[_Chunk]:
+def _chunks(file: CodeFile, vault: Vault, key: BatchKey, now: datetime, chunk_rows: int) -> Iterator[_Chunk]:
     """A file's rows, sealed, a chunk at a time; runs in the reading thread."""
     rows = iter(file)
     while True:
-        parsed, refused = _read(rows, now)
+        parsed, refused = _read(islice(rows, chunk_rows), now)
         if not parsed and not refused:
             return
         sealed = vault.seal_many(key, [row.payload for row in parsed])
@@ -178,11 +185,11 @@ def _chunks(file: CodeFile, vault: Vault, key: BatchKey, now: datetime) -> Itera
 
 
 def _read(rows: Iterator[Row], now: datetime) -> tuple[list[Parsed], list[Refused]]:
-    """The next rows: no more than a chunk has, and no more text than fits comfortably in memory."""
+    """The rows of a chunk, and no more of them than fit comfortably in memory."""
     parsed: list[Parsed] = []
     refused: list[Refused] = []
     characters = 0
-    for row in islice(rows, CHUNK_ROWS):
+    for row in rows:
         if isinstance(row, Refused):
             refused.append(row)
         elif row.expires_at is not None and row.expires_at <= now:
@@ -209,6 +216,7 @@ class _Work:
         self._shelves: dict[datetime, ShelfId] = {}
         # Only a dry run must remember what it saw (some 100 bytes a row); a real one finds it in the table.
         self._seen: set[bytes] = set()
+        self._expect_known = True
 
     def progress(self, chunk: _Chunk) -> ImportProgress:
         """How far this import is, after a chunk."""
@@ -234,28 +242,34 @@ class _Work:
         self.report.refuse(sorted(refused, key=lambda refusal: refusal.row))
 
     async def finish(self) -> None:
-        """Leave a trace of an import that brought nothing; the others wrote theirs with their batch."""
-        order = self._order
-        if self.report.batch_id is None and not order.dry_run:
-            reason = f"{order.path.name}: nothing imported of {self.report.read} rows"
-            await self._conn.execute(_ADD_AUDIT, self.now, order.actor, f"SKU {order.sku.sku_ref}", reason)
+        """Write down what the import came to; when this returns, all of it survives a crash."""
+        order, report = self._order, self.report
+        if order.dry_run:
+            return
+        await self._conn.execute(_COMMIT_AS_USUAL)
+        subject = f"SKU {order.sku.sku_ref}" if report.batch_id is None else f"batch {report.batch_id}"
+        result = f"{order.path.name}: {report.imported} of {report.read} rows imported"
+        await self._conn.execute(_ADD_AUDIT, self.now, order.actor, "import ended", subject, result)
 
     async def _settle(self, codes: Mapping[bytes, tuple[int, datetime, bytes]]) -> dict[bytes, Reason]:
-        """Put the codes that are new on their shelves; the others, and why they are not new."""
+        """Put the codes that are new on their shelves; the others, and why they are not new.
+
+        Codes are looked up only where some are likely to be known: at the file's start and after a chunk that
+        had any. Elsewhere the table itself refuses the chunk if one is, and then they are.
+        """
+        fresh = codes
         for _ in range(_TRIES):
-            known = await self._known(list(codes))
-            fresh = {mark: code for mark, code in codes.items() if mark not in known} if known else codes
-            if self._order.dry_run:
-                self._seen.update(fresh)
-                return known
-            if not fresh:
-                return known
+            known = await self._known(list(codes)) if self._expect_known else {}
+            if known:
+                fresh = {mark: code for mark, code in codes.items() if mark not in known}
             try:
                 await self._place(fresh)
             except asyncpg.UniqueViolationError as error:
                 if error.constraint_name != "code_fingerprint_once":
                     raise
+                self._expect_known = True
             else:
+                self._expect_known = bool(known) or self._order.dry_run
                 return known
         raise Conflict(
             f"{self._order.path}: other imports bring in the same codes; run it again when they are done"
@@ -270,6 +284,11 @@ class _Work:
 
     async def _place(self, codes: Mapping[bytes, tuple[int, datetime, bytes]]) -> None:
         """Put codes on their shelves and commit, the first of them together with their batch."""
+        if self._order.dry_run:
+            self._seen.update(codes)
+            return
+        if not codes:
+            return
         missing = {code[1] for code in codes.values()} - self._shelves.keys()
         if self.report.batch_id is not None and not missing:
             # One statement on its own holds the lane for the shortest time.
@@ -313,7 +332,7 @@ class _Work:
             order.actor,
         )
         reason = f"{order.path.name} for SKU {order.sku.sku_ref}"
-        await self._conn.execute(_ADD_AUDIT, self.now, order.actor, f"batch {key.batch_id}", reason)
+        await self._conn.execute(_ADD_AUDIT, self.now, order.actor, "import", f"batch {key.batch_id}", reason)
 
     async def _make_shelves(self, expiries: Sequence[datetime]) -> dict[datetime, ShelfId]:
         """The shelves of these expiries, made where they are missing."""
