@@ -81,15 +81,24 @@ async def open_core(settings: Settings, application_name: str = "consignd") -> A
 
     Raises DatabaseRefused or KeyRefused with what to do about it.
     """
-    async with AsyncExitStack() as stack:
-        server, dsn = await _database(settings, stack)
-        pool = await open_pool(dsn, application_name=application_name)
-        stack.push_async_callback(_close, pool)
+    async with open_database(settings, application_name) as (server, pool):
         async with pool.acquire() as conn:
             await _bring_up_schema(conn, embedded=server is not None)
         async with pool.acquire() as conn:
             vault = await open_vault(conn, read_keyring(settings))
         yield build_core(settings, server, pool, vault)
+
+
+@asynccontextmanager
+async def open_database(
+    settings: Settings, application_name: str = "consignd"
+) -> AsyncIterator[tuple[EmbeddedServer | None, Pool]]:
+    """Start or reach the database, whatever its schema is; the server is None where it is not ours."""
+    async with AsyncExitStack() as stack:
+        server, dsn = await _database(settings, stack)
+        pool = await open_pool(dsn, application_name=application_name)
+        stack.push_async_callback(_close, pool)
+        yield server, pool
 
 
 def build_core(settings: Settings, server: EmbeddedServer | None, pool: Pool, vault: Vault) -> Core:
@@ -98,7 +107,8 @@ def build_core(settings: Settings, server: EmbeddedServer | None, pool: Pool, va
     ledger = Ledger(pool)
     listings = ListingBook(pool)
     intake = Intake(pool, allocator, ledger, listings, utc_now)
-    opener = CodeOpener(vault)
+    # A key that was added by a rotation meanwhile is read when the first code needs it.
+    opener = CodeOpener(vault, lambda: read_keyring(settings))
     closer = SaleCloser(pool, ledger, utc_now)
     fulfilment = Fulfilment(pool, allocator, closer, opener, intake, utc_now)
     importer = Importer(pool, vault, utc_now)

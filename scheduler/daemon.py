@@ -23,7 +23,7 @@ from scheduler.composition import Channels, Core, utc_now
 from scheduler.driver import ChannelDriver, Drive, Pace
 from scheduler.metrics import LoopMetrics
 from scheduler.terms import bound_permille, pull_seconds
-from web.access import Role, Token, token_hash
+from scheduler.tokens import api_tokens
 from web.app import create_app
 from web.services import Readiness, Services
 
@@ -188,10 +188,7 @@ class Daemon:
             channels=self._channels.by_name,
             bound_permille=bound_permille(settings),
             lanes=settings.sync.lanes,
-            tokens={
-                token_hash(token.token.get_secret_value()): Token(token.name, Role(token.role))
-                for token in settings.api.tokens
-            },
+            tokens=api_tokens(settings),
             wake=self.wake,
             sync_now=self.sync_now,
             ready=self.ready,

@@ -148,6 +148,14 @@ async def find_consignor(conn: Connection, name: str) -> ConsignorId:
     return ConsignorId(row["consignor_id"])
 
 
+async def find_priority(conn: Connection, name: str) -> int:
+    """A consignor's own priority, for shelves that are given no other; UnknownConsignor if there is none."""
+    row = await conn.fetchrow(_FIND_CONSIGNOR, name)
+    if row is None:
+        raise UnknownConsignor(f"consignor {name!r} is not known; an import with that name adds it")
+    return int(row["priority"])
+
+
 async def add_consignor(conn: Connection, name: str, priority: int = 100) -> ConsignorId:
     """Add a consignor, or find the one of that name. A lower priority is sold from first."""
     if not name.strip():
