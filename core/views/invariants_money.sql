@@ -146,9 +146,10 @@ shown AS (
 SELECT count(*) FILTER (WHERE pending IS NULL OR $1::boolean) OVER () AS total,
     format('%s %s: %s: wanted %s at %s (net %s) %s, observed %s at %s (net %s) %s', name, listing_ref,
         coalesce('pending, ' || pending, 'settled'),
-        wanted_quantity, wanted_price_minor, wanted_net_minor, CASE WHEN wanted_on THEN 'on' ELSE 'off' END,
-        observed_quantity, observed_price_minor, observed_net_minor,
-        CASE WHEN observed_on THEN 'on' ELSE 'off' END) AS what
+        coalesce(wanted_quantity::text, '-'), coalesce(wanted_price_minor::text, '-'),
+        coalesce(wanted_net_minor::text, '-'), CASE WHEN wanted_on THEN 'on' ELSE 'off' END,
+        coalesce(observed_quantity::text, '-'), coalesce(observed_price_minor::text, '-'),
+        coalesce(observed_net_minor::text, '-'), CASE WHEN observed_on THEN 'on' ELSE 'off' END) AS what
 FROM shown
 WHERE pending IS NOT NULL OR NOT agrees
 ORDER BY pending IS NOT NULL, listing_id
