@@ -112,9 +112,15 @@ class Importer:
         self._now = now
 
     async def run(
-        self, order: ImportOrder, progress: Callable[[ImportProgress], None] | None = None
+        self,
+        order: ImportOrder,
+        progress: Callable[[ImportProgress], None] | None = None,
+        tell_refused: Callable[[Sequence[Refused]], None] | None = None,
     ) -> ImportReport:
-        """Import a file. Raises UnreadableFile, whose text says how much of the file is in."""
+        """Import a file. Raises UnreadableFile, whose text says how much of the file is in.
+
+        `tell_refused` is handed every refused row, also those for which the report has no room.
+        """
         _refuse_order(order)
         started = time.monotonic()
         file = await asyncio.to_thread(CodeFile, order.path, expires_default=order.expires_default)
@@ -122,7 +128,7 @@ class Importer:
             async with self._pool.acquire() as conn:
                 key = self._vault.new_batch_key(BatchId(await conn.fetchval(_NEXT_BATCH_ID)))
                 await conn.execute(_COMMIT_EARLY)
-                work = _Work(conn, order, key, self._now())
+                work = _Work(conn, order, key, self._now(), tell_refused)
                 try:
                     await _carry(work, _chunks(file, self._vault, key, work.now, self._chunk_rows), progress)
                 except UnreadableFile as error:
@@ -207,8 +213,16 @@ def _read(rows: Iterator[Row], now: datetime) -> tuple[list[Parsed], list[Refuse
 class _Work:
     """One import under way: what is in, and the shelves it has met."""
 
-    def __init__(self, conn: Connection, order: ImportOrder, key: BatchKey, now: datetime) -> None:
+    def __init__(
+        self,
+        conn: Connection,
+        order: ImportOrder,
+        key: BatchKey,
+        now: datetime,
+        tell_refused: Callable[[Sequence[Refused]], None] | None,
+    ) -> None:
         self.report = ImportReport()
+        self._tell_refused = tell_refused
         self.now = now
         self._conn = conn
         self._order = order
@@ -239,7 +253,10 @@ class _Work:
         ]
         self.report.read += chunk.rows
         self.report.imported += len(chunk.codes) - len(known)
-        self.report.refuse(sorted(refused, key=lambda refusal: refusal.row))
+        refused.sort(key=lambda refusal: refusal.row)
+        self.report.refuse(refused)
+        if self._tell_refused is not None and refused:
+            self._tell_refused(refused)
 
     async def finish(self) -> None:
         """Write down what the import came to; when this returns, all of it survives a crash."""
