@@ -1,0 +1,234 @@
+"""Measures the product against its baselines on a server of its own: `python -m benchmarks [--quick|--full]`.
+
+Contenders take turns on the same server; a figure is the ratio of their medians. Everything is bounded, and
+the server and its folder are gone at the end, however it ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvloop
+from rich.console import Console
+
+from benchmarks import import_codes
+from benchmarks.baselines import Baselines
+from benchmarks.figures import Figure, show, write
+from benchmarks.product import Seller, closed_loop, open_loop, tenths
+from benchmarks.stand import Market, Stand, Stock, open_stand
+
+LANES = 2  # what the settings say unless told otherwise
+Contender = Callable[[], Awaitable[float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How long everything takes."""
+
+    rounds: int
+    seconds: float
+    codes: int
+    bulk_sales: int
+    long_sales: int
+    import_rows: int
+    large_codes: int | None = None
+
+
+QUICK = Size(3, 1.0, 1_000_000, 50_000, 100_000, 20_000)
+USUAL = Size(3, 3.0, 1_000_000, 200_000, 200_000, 100_000)
+FULL = Size(5, 5.0, 1_000_000, 200_000, 1_000_000, 1_000_000, large_codes=11_000_000)
+
+
+async def measure(size: Size, only: str, console: Console) -> list[Figure]:
+    """All figures, in the order in which they were measured."""
+    figures: list[Figure] = []
+    async with open_stand() as stand:
+        spread = Stock("spread", 1000, size.codes // 1000, LANES)
+        hot = Stock("hot", 1, size.codes, 1)
+        parts: dict[str, Callable[[], AsyncIterator[Figure]]] = {
+            "spread": lambda: _throughput(stand, spread, size, Reach(7, 1.4, 0.6)),
+            "hot": lambda: _throughput(stand, hot, size, Reach(10, None, 0.85)),
+            "peers": lambda: _peers(stand, (spread, hot), size),
+            "latency": lambda: _latency(stand, spread, size),
+            "long": lambda: _long_run(stand, size),
+            "large": lambda: _large(stand, spread, size),
+            "import": lambda: _import(stand, size),
+        }
+        chosen = [name for name in parts if only in ("", name)]
+        for stock in (spread, hot):
+            if only in ("", "peers", stock.name) or (stock is spread and only in ("latency", "large")):
+                with console.status(f"filling {stock.name} with {size.codes:,} codes"):
+                    await stand.fill(stock)
+        for name in chosen:
+            with console.status(f"measuring {name}"):
+                async for figure in parts[name]():
+                    figures.append(figure)
+                    console.print(f"{name}: {figure.what}: {figure.measured:,.4g} {figure.unit}", style="dim")
+    return figures
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What the ratios should be at least."""
+
+    naive: float
+    pgbench: float | None
+    bulk: float
+
+
+async def _throughput(stand: Stand, stock: Stock, size: Size, reach: Reach) -> AsyncIterator[Figure]:
+    for waiting, aims in (
+        (1, {"naive": None, "pgbench": None}),
+        (64, {"naive": reach.naive, "pgbench": reach.pgbench}),
+        (512, {"bulk": reach.bulk}),
+    ):
+        async with stand.market(stock) as market:
+            contenders = await _contenders(market, size, waiting)
+            chosen = {name: contenders[name] for name in ("product", *aims)}
+            rates = await _in_turns(market, chosen, size.rounds)
+            await market.check()
+        for name, aim in aims.items():
+            what = f"{stock.name}, {waiting} waiting, against {name}"
+            ratio = rates["product"] / rates[name]
+            yield Figure(what, rates["product"], rates[name], "sales/s", ratio, aim)
+
+
+async def _contenders(market: Market, size: Size, waiting: int) -> dict[str, Contender]:
+    baselines = await Baselines.prepare(market)
+    seller = Seller(market)
+    return {
+        "product": lambda: closed_loop(seller, waiting, size.seconds),
+        "naive": lambda: baselines.naive(waiting, size.seconds),
+        "pgbench": lambda: baselines.pgbench(waiting, size.seconds),
+        "bulk": lambda: baselines.bulk(size.bulk_sales),
+    }
+
+
+async def _in_turns(market: Market, contenders: Mapping[str, Contender], rounds: int) -> dict[str, float]:
+    """The median rate of each; they take turns, so that what else the machine does hits all alike."""
+    rates: dict[str, list[float]] = {name: [] for name in contenders}
+    for _ in range(rounds):
+        for name, contender in contenders.items():
+            await market.checkpoint()
+            rates[name].append(await contender())
+    return {name: statistics.median(found) for name, found in rates.items()}
+
+
+async def _peers(stand: Stand, stocks: Sequence[Stock], size: Size) -> AsyncIterator[Figure]:
+    for stock in stocks:
+        async with stand.market(stock) as market:
+            baselines = await Baselines.prepare(market)
+            await baselines.prepare_peers(stock.codes_each // 10)
+            rates, twice = await _against_peers(market, baselines, size)
+        for name, share in twice.items():
+            what = f"{stock.name}, 64 waiting, against first unsold {name}"
+            ratio = rates["product"] / rates[name]
+            note = f"theirs sold {share:.1%} twice"
+            yield Figure(what, rates["product"], rates[name], "sales/s", ratio, 40, note=note)
+
+
+async def _against_peers(
+    market: Market, baselines: Baselines, size: Size
+) -> tuple[dict[str, float], dict[str, float]]:
+    seller = Seller(market)
+    twice = {"unlocked": 0.0, "locked": 0.0}
+
+    async def peers(name: str) -> float:
+        rate, share = await baselines.peers(64, size.seconds, locked=name == "locked")
+        twice[name] = max(share, twice[name])
+        return rate
+
+    contenders: dict[str, Contender] = {
+        "product": lambda: closed_loop(seller, 64, size.seconds),
+        "unlocked": lambda: peers("unlocked"),
+        "locked": lambda: peers("locked"),
+    }
+    return await _in_turns(market, contenders, size.rounds), twice
+
+
+async def _latency(stand: Stand, spread: Stock, size: Size) -> AsyncIterator[Figure]:
+    for offered in (2_000, 5_000, 10_000):
+        async with stand.market(spread) as market:
+            seller = Seller(market)
+            await closed_loop(seller, 64, size.seconds / 2)
+            found = await open_loop(seller, offered, size.seconds * 2)
+        note = (
+            f"p50 {found.p50_ms:.1f}, p99.9 {found.p999_ms:.1f} ms; served {found.served_per_second:,.0f}/s"
+        )
+        aim = 10.0 if offered == 10_000 else None
+        what = f"latency p99 at {offered:,} sales/s offered"
+        yield Figure(what, found.p99_ms, None, "ms", found.p99_ms, aim, at_most=True, note=note)
+
+
+async def _long_run(stand: Stand, size: Size) -> AsyncIterator[Figure]:
+    """Loss of speed while a snapshot stays open, as a dump or a report leaves one."""
+    stock = Stock("long", 1000, size.long_sales // 1000 * 3 // 2, LANES)
+    await stand.fill(stock)
+    async with stand.market(stock) as market:
+        seller = Seller(market)
+        await closed_loop(seller, 64, size.seconds)
+        async with market.pool.acquire() as watcher, watcher.transaction(isolation="repeatable_read"):
+            await watcher.fetchval("SELECT count(*) FROM sku")
+            rates = await tenths(seller, 64, size.long_sales)
+    loss = 1 - rates[-1] / rates[0]
+    note = "tenths: " + " ".join(f"{rate / 1000:.1f}k" for rate in rates)
+    what = f"loss of speed over {size.long_sales:,} sales under an open snapshot"
+    yield Figure(what, rates[-1], rates[0], "sales/s", loss, 0.15, at_most=True, note=note)
+
+
+async def _large(stand: Stand, spread: Stock, size: Size) -> AsyncIterator[Figure]:
+    if size.large_codes is None:
+        return
+    large = Stock("large", 1000, size.large_codes // 1000, LANES)
+    await stand.fill(large)
+    async with stand.market(spread) as few, stand.market(large) as many:
+        sellers = Seller(few), Seller(many)
+        rates = await _in_turns(
+            few,
+            {
+                "few": lambda: closed_loop(sellers[0], 64, size.seconds),
+                "many": lambda: closed_loop(sellers[1], 64, size.seconds),
+            },
+            size.rounds,
+        )
+    loss = 1 - rates["many"] / rates["few"]
+    what = f"loss of speed with {size.large_codes:,} codes instead of {size.codes:,}"
+    yield Figure(what, rates["many"], rates["few"], "sales/s", loss, 0.05, at_most=True)
+
+
+async def _import(stand: Stand, size: Size) -> AsyncIterator[Figure]:
+    async with stand.empty() as dsn:
+        found = await import_codes.measure(dsn, size.import_rows)
+    imported, copied = found["import_rows_per_second"], found["copy_rows_per_second"]
+    what = f"import of {size.import_rows:,} codes, against COPY into the same keys"
+    yield Figure(what, imported, copied, "rows/s", imported / copied, 0.5)
+
+
+def main() -> None:
+    """Read the command line, measure, tell."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--quick", action="store_true", help="about a minute: a first look")
+    length.add_argument("--full", action="store_true", help="a million sales, 11 million codes: half an hour")
+    parser.add_argument(
+        "--only", default="", help="one part: spread, hot, peers, latency, long, large, import"
+    )
+    parser.add_argument("--json", type=Path, help="write the figures to this file too")
+    asked = parser.parse_args()
+    mode, size = ("quick", QUICK) if asked.quick else ("full", FULL) if asked.full else ("usual", USUAL)
+    console = Console(width=None if Console().is_terminal else 180)
+    started = time.monotonic()
+    figures = uvloop.run(measure(size, asked.only, console))
+    show(figures, console)
+    console.print(f"{mode}, {time.monotonic() - started:.0f} s")
+    if asked.json is not None:
+        write(figures, mode, asked.json)
+
+
+if __name__ == "__main__":
+    main()
