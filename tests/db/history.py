@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from core.codes.allocator import Allocator, Place
 from core.codes.keys import Keyring
-from core.codes.reservation import ReservedLine
 from core.codes.vault import Vault
 from core.codes.vault_store import open_vault
 from core.db.pool import Pool
@@ -19,7 +18,7 @@ from core.offers.pricing import PriceRule
 from core.offers.stock_policy import StockRule
 from core.offers.terms import ChannelTerms, Shortage
 from core.orders.closing import Closing, SaleCloser
-from core.orders.intake import Intake
+from core.orders.intake import Intake, wanted_lines
 from core.orders.orders import Order, load_order, move_orders
 from core.types import (
     BatchId,
@@ -108,9 +107,10 @@ class World:
         return moved
 
     async def pay_late(self, order: Order) -> Order:
-        lines = [ReservedLine(n.line_no, n.lane, n.sku_id, n.quantity, n.valid_until) for n in order.lines]
         async with self.pool.acquire() as conn, conn.transaction():
-            taken = await self.allocator.allocate_known(conn, order.order_id, lines, self.clock())
+            taken = await self.allocator.allocate_known(
+                conn, order.order_id, wanted_lines(order), self.clock()
+            )
             to = S.ACCEPTED if taken else S.PARKED
             [moved] = await move_orders(conn, [order], to, now=self.clock(), actor="test")
         return moved
@@ -128,7 +128,7 @@ class World:
     async def replace(self, order: Order, shop: Shop) -> None:
         """The first code of an order does not work; it gets another in its place."""
         bad = await self.place_of(order)
-        line = ReservedLine(1, shop.lane, shop.sku_id, 1, NOW)
+        line = replace(wanted_lines(order)[0], quantity=1)
         async with self.pool.acquire() as conn, conn.transaction():
             if await self.allocator.allocate_known(conn, order.order_id, [line], self.clock()):
                 await self.allocator.note_replacement(
