@@ -83,7 +83,9 @@ class ChannelDriver:
     def _make_loops(self) -> None:
         """A loop for each ability that the connector has."""
         drive, terms, connector, pace = self._drive, self.terms, self.channel.connector, self._pace
-        self._add("deliver", Deliverer(drive.fulfilment, terms, connector).deliver, pace.deliver_seconds)
+        wake_push = self._waker("push")
+        deliverer = Deliverer(drive.fulfilment, drive.outbox, terms, connector, wake_push)
+        self._add("deliver", deliverer.deliver, pace.deliver_seconds)
         puller = None
         if isinstance(connector, PublishesOffers):
             pusher = Pusher(drive.outbox, terms, connector, connector.traits)
@@ -94,7 +96,7 @@ class ChannelDriver:
             self._add("pull", puller.pull, pace.pull_seconds)
         if isinstance(connector, ListsOffers):
             pull = puller.pull if puller else None
-            reconciler = Reconciler(drive.outbox, terms, connector, utc_now, pull, self._waker("push"))
+            reconciler = Reconciler(drive.outbox, terms, connector, utc_now, pull, wake_push)
             self._add("reconcile", reconciler.reconcile, pace.reconcile_seconds)
         if isinstance(connector, ReportsPayouts):
             self._add(

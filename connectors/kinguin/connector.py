@@ -87,6 +87,7 @@ class Kinguin(
         deliver_within_seconds=900,
         free_price_changes_per_day=3,
         largest_quantity=500,
+        delivery_lowers_quantity=True,
         currency=CURRENCY,
         penalties=(
             Penalty(

@@ -54,6 +54,9 @@ class Traits:
     deliver_within_seconds: int | None = None
     # How soon a question of the channel must be answered.
     answer_within_seconds: float | None = None
+    # Whether the channel lowers a listing's quantity when a sale is delivered, not when it is made: then it
+    # is told anew after each delivery.
+    delivery_lowers_quantity: bool = False
     # The least time between two writes of one listing.
     seconds_between_writes: float = 0.0
     # Price changes of one listing that cost nothing, per day; None: all are free.

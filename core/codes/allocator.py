@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import asyncpg
+
 from core.codes.reservation import (
     GroupArrays,
     Reserved,
@@ -70,7 +72,13 @@ class Allocator:
         lanes = tuple(sorted({line.lane for line in request.lines}))
         if lanes not in self._writers:
             self._writers[lanes] = GroupWriter(self._write_group)
-        return await self._writers[lanes].submit(request)
+        try:
+            return await self._writers[lanes].submit(request)
+        except asyncpg.UniqueViolationError as error:
+            # The reference was written meanwhile by somebody in another lane: now it is known.
+            if error.constraint_name != "order_ref_once":
+                raise
+            return await self._writers[lanes].submit(request)
 
     async def _write_group(self, requests: Sequence[ReserveRequest]) -> list[Reserved | Exception]:
         """Serve a group; those that could not be decided beside the others go again, until none is left.
@@ -137,6 +145,7 @@ class Allocator:
             [line.line_no for line in lines],
             [line.lane for line in lines],
             [line.sku_id for line in lines],
+            [line.listing_id for line in lines],
             [line.quantity for line in lines],
             [max(line.valid_until, now) for line in lines],
         )

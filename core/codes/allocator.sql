@@ -28,7 +28,7 @@ SELECT lock_lanes($1::smallint[])
 -- name: allocate_lines
 SELECT line, verdict, remaining
 FROM allocate_lines(
-    $1::int[], $2::bigint[], $3::smallint[], $4::smallint[], $5::int[], $6::int[], $7::timestamptz[]
+    $1::int[], $2::bigint[], $3::smallint[], $4::smallint[], $5::int[], $6::int[], $7::int[], $8::timestamptz[]
 )
 
 -- name: give_back

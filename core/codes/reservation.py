@@ -74,6 +74,7 @@ class ReservedLine:
     line_no: int
     lane: Lane
     sku_id: SkuId
+    listing_id: ListingId
     quantity: int
     valid_until: datetime
 

@@ -22,6 +22,7 @@ _MOVE_CURSOR = _SQL["move_cursor"]
 _READ_CURSOR = _SQL["read_cursor"]
 _DIRTY_SKUS = _SQL["dirty_skus"]
 _DIRTY_CHANNEL = _SQL["dirty_channel"]
+_RECOUNT_LISTINGS = _SQL["recount_listings"]
 _DIRTY_LISTINGS = _SQL["dirty_listings"]
 _LOCK_OFFERS = _SQL["lock_offers"]
 _PAUSED_CHANNELS = _SQL["paused_channels"]
@@ -67,6 +68,24 @@ class Claim:
     plans: tuple[OfferPlan, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """A listing that was seen to show something else than was acknowledged; prices on the written side."""
+
+    listing_ref: ListingRef
+    published_quantity: int | None
+    observed_quantity: int
+    published_on: bool | None
+    observed_on: bool
+    published_minor: int | None
+    observed_minor: int | None
+
+    def __str__(self) -> str:
+        published = f"{self.published_quantity} at {self.published_minor}" if self.published_on else "off"
+        observed = f"{self.observed_quantity} at {self.observed_minor}" if self.observed_on else "off"
+        return f"{self.listing_ref}: {published} was acknowledged, {observed} is shown"
+
+
 class Outbox:
     """The offers of all channels. `terms` tells of every configured channel, also those others drive."""
 
@@ -90,11 +109,16 @@ class Outbox:
             if not rows:
                 return 0
             skus = {SkuId(row["sku_id"]) for row in rows}
-            await conn.execute(_DIRTY_SKUS, channel_id, sorted(skus), now)
+            sold_on = {int(row["listing_id"]) for row in rows if row["listing_id"] is not None}
+            await conn.execute(_DIRTY_SKUS, channel_id, sorted(skus), now, sorted(sold_on))
             for lane in {int(row["lane"]) for row in rows}:
                 last = max(int(row["mark_id"]) for row in rows if row["lane"] == lane)
                 await conn.execute(_MOVE_CURSOR, channel_id, f"marks.{lane}", str(last), now)
         return len(skus)
+
+    async def recount(self, listing_ids: Sequence[ListingId]) -> None:
+        """Have listings told again that their channel has counted down by itself."""
+        await self._pool.execute(_RECOUNT_LISTINGS, sorted(set(listing_ids)), self._now())
 
     async def touch_channel(self, channel_id: ChannelId) -> None:
         """Have every offer of a channel worked out again, because its terms may have changed."""
@@ -234,14 +258,14 @@ class Outbox:
             [offer.held for offer in seen],
         )
 
-    async def repair(self, terms: ChannelTerms, at: datetime) -> list[ListingRef]:
+    async def repair(self, terms: ChannelTerms, at: datetime) -> list[Drift]:
         """Send offers out again that were seen at `at` to differ from what the channel acknowledged.
 
         Call it after orders placed before `at` were taken in: a sale we have not heard of is not drift.
         """
         by_net = terms.written_price is PriceBasis.NET
         rows = await self._pool.fetch(_REPAIR_DRIFT, terms.channel_id, at, by_net)
-        return [ListingRef(row["listing_ref"]) for row in rows]
+        return [Drift(**dict(row)) for row in rows]
 
     async def drop_read_marks(self) -> None:
         """Forget marks that every channel has read."""

@@ -1,11 +1,11 @@
 -- name: read_marks
 -- Marks that a channel has not looked at yet. Ids rise in commit order within a lane, so a cursor loses none.
-SELECT lanes.lane, fresh.mark_id, fresh.sku_id
+SELECT lanes.lane, fresh.mark_id, fresh.sku_id, fresh.listing_id
 FROM (SELECT DISTINCT lane FROM sku) lanes
 LEFT JOIN channel_cursor ON channel_cursor.channel_id = $1::int
     AND channel_cursor.subject = 'marks.' || lanes.lane
 CROSS JOIN LATERAL (
-    SELECT stock_mark.mark_id, stock_mark.sku_id
+    SELECT stock_mark.mark_id, stock_mark.sku_id, stock_mark.listing_id
     FROM stock_mark
     WHERE stock_mark.lane = lanes.lane
         AND stock_mark.mark_id > coalesce(channel_cursor.position::bigint, 0)
@@ -28,11 +28,18 @@ SET dirty_version = offer.dirty_version + 1,
     dirty_since = CASE
         WHEN offer.dirty_version > offer.acked_version THEN offer.dirty_since
         ELSE $3::timestamptz
-    END
+    END,
+    counted_there = offer.counted_there OR offer.listing_id = ANY ($4::int[])
 FROM listing
 WHERE listing.listing_id = offer.listing_id
     AND listing.channel_id = $1::int
     AND listing.sku_id = ANY ($2::int[])
+
+-- name: recount_listings
+-- The channel has changed these by itself.
+UPDATE offer
+SET dirty_version = offer.dirty_version + 1, dirty_since = $2::timestamptz, counted_there = true
+WHERE offer.listing_id = ANY ($1::int[])
 
 -- name: dirty_channel
 -- Everything on a channel is looked at again, for changed terms.
@@ -56,7 +63,7 @@ LIMIT $3::int
 SELECT offer.listing_id, listing.channel_id, listing.listing_ref, listing.sku_id, listing.enabled,
     offer.dirty_version, offer.telling_quantity, offer.telling_price_minor,
     offer.published_quantity, offer.published_price_minor, offer.published_net_minor, offer.published_on,
-    offer.observed_quantity
+    offer.observed_quantity, offer.counted_there
 FROM offer
 JOIN listing ON listing.listing_id = offer.listing_id
 WHERE listing.sku_id = ANY ($1::int[])
@@ -132,6 +139,7 @@ SET published_quantity = told.quantity,
     telling_price_minor = NULL,
     acked_version = CASE WHEN told.final THEN told.version ELSE offer.acked_version END,
     retry_at = CASE WHEN told.final THEN $10::timestamptz ELSE $9::timestamptz END,
+    counted_there = offer.counted_there AND offer.dirty_version > told.version,
     failures = 0,
     refusal = NULL
 FROM unnest($1::int[], $2::bigint[], $3::int[], $4::bigint[], $5::bigint[], $6::boolean[], $7::boolean[])
@@ -184,6 +192,33 @@ WHERE offer.listing_id = listing.listing_id
 -- A settled offer that was seen to differ after it was last told: what was seen is what it shows, so the
 -- difference to what is wanted goes out again. The price is compared on the side that is written ($3: net).
 -- Units that buyers hold at the channel may be missing from what it shows; that is no drift.
+WITH drifted AS (
+    SELECT offer.listing_id, listing.listing_ref, offer.published_quantity, offer.observed_quantity,
+        offer.published_on, offer.observed_on,
+        CASE WHEN $3::boolean THEN offer.published_net_minor ELSE offer.published_price_minor END AS published_minor,
+        CASE WHEN $3::boolean THEN offer.observed_net_minor ELSE offer.observed_price_minor END AS observed_minor
+    FROM offer
+    JOIN listing ON listing.listing_id = offer.listing_id
+    WHERE listing.channel_id = $1::int
+        AND offer.dirty_version = offer.acked_version
+        AND offer.refusal IS NULL
+        AND offer.observed_at = $2::timestamptz
+        AND offer.observed_at > offer.published_at
+        AND (
+            (offer.observed_on <> offer.published_on AND offer.observed_held = 0)
+            OR (
+                offer.observed_on
+                AND offer.published_quantity NOT IN (
+                    offer.observed_quantity, offer.observed_quantity + offer.observed_held
+                )
+            )
+            OR (offer.observed_on AND CASE
+                WHEN $3::boolean THEN offer.observed_net_minor <> offer.published_net_minor
+                ELSE offer.observed_price_minor <> offer.published_price_minor
+            END)
+        )
+    FOR UPDATE OF offer
+)
 UPDATE offer
 SET published_quantity = offer.observed_quantity,
     published_price_minor = offer.observed_price_minor,
@@ -192,27 +227,10 @@ SET published_quantity = offer.observed_quantity,
     dirty_version = offer.dirty_version + 1,
     dirty_since = $2::timestamptz,
     drifts = offer.drifts + 1
-FROM listing
-WHERE listing.listing_id = offer.listing_id
-    AND listing.channel_id = $1::int
-    AND offer.dirty_version = offer.acked_version
-    AND offer.refusal IS NULL
-    AND offer.observed_at = $2::timestamptz
-    AND offer.observed_at > offer.published_at
-    AND (
-        (offer.observed_on <> offer.published_on AND offer.observed_held = 0)
-        OR (
-            offer.observed_on
-            AND offer.published_quantity NOT IN (
-                offer.observed_quantity, offer.observed_quantity + offer.observed_held
-            )
-        )
-        OR (offer.observed_on AND CASE
-            WHEN $3::boolean THEN offer.observed_net_minor <> offer.published_net_minor
-            ELSE offer.observed_price_minor <> offer.published_price_minor
-        END)
-    )
-RETURNING listing.listing_ref
+FROM drifted
+WHERE offer.listing_id = drifted.listing_id
+RETURNING drifted.listing_ref, drifted.published_quantity, drifted.observed_quantity, drifted.published_on,
+    drifted.observed_on, drifted.published_minor, drifted.observed_minor
 
 -- name: drop_read_marks
 -- Marks that every channel has read. Rows behind all cursors are never looked at, so their remains cost nothing.

@@ -64,6 +64,7 @@ class OfferRow:
     published_net_minor: int | None
     published_on: bool | None
     observed_quantity: int | None
+    counted_there: bool
 
     @classmethod
     def read(cls, row: Record) -> OfferRow:
@@ -197,6 +198,7 @@ def _plan(
     price_changed = isinstance(price, PricePlan) and _price_differs(row, terms, price_minor, net_minor)
     quantity_changed = (
         row.telling_quantity is not None
+        or row.counted_there
         or row.published_quantity is None
         or (row.published_on or False) != on
         or (on and row.published_quantity != quantity)

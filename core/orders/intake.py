@@ -249,6 +249,6 @@ def request_hash(terms: ChannelTerms, lines: Sequence[OrderLine]) -> bytes:
 def wanted_lines(order: Order) -> list[ReservedLine]:
     """The codes a known order wants."""
     return [
-        ReservedLine(line.line_no, line.lane, line.sku_id, line.quantity, line.valid_until)
+        ReservedLine(line.line_no, line.lane, line.sku_id, line.listing_id, line.quantity, line.valid_until)
         for line in order.lines
     ]

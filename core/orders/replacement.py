@@ -44,7 +44,7 @@ class Replacements:
                     f"code {bad}: it left order {order_id} at this moment; look at the order again"
                 )
             now = self._now()
-            wanted = ReservedLine(line.line_no, line.lane, line.sku_id, 1, now)
+            wanted = ReservedLine(line.line_no, line.lane, line.sku_id, line.listing_id, 1, now)
             if not await self._allocator.allocate_known(conn, order_id, [wanted], now):
                 raise OutOfStock(
                     f"order {order_id}: no code of {line.listing_ref} is free to replace {bad}; nothing was "

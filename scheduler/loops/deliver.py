@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -19,6 +19,7 @@ from connectors.kit.errors import (
 )
 from connectors.kit.messages import Delivery, DeliveryFound
 from core.errors import StaleVersion
+from core.offers.outbox import Outbox
 from core.offers.terms import ChannelTerms
 from core.orders.fulfilment import Attempt, Fulfilment
 from core.orders.orders import Order
@@ -36,8 +37,17 @@ _log = structlog.get_logger()
 class Deliverer:
     """One channel's open orders."""
 
-    def __init__(self, fulfilment: Fulfilment, terms: ChannelTerms, connector: Connector[Options]) -> None:
+    def __init__(
+        self,
+        fulfilment: Fulfilment,
+        outbox: Outbox,
+        terms: ChannelTerms,
+        connector: Connector[Options],
+        wake_push: Callable[[], None],
+    ) -> None:
         self._fulfilment = fulfilment
+        self._outbox = outbox
+        self._wake_push = wake_push
         self._terms = terms
         self._connector = connector
         self._slots = asyncio.Semaphore(_AT_ONCE)
@@ -107,8 +117,14 @@ class Deliverer:
             except (AuthenticationFailed, ProtocolBroken):
                 await self._fulfilment.later(order, _BROKEN_PAUSE_SECONDS)
                 raise
-        await self._fulfilment.delivered(self._terms, order)
+        await self._delivered(order, "")
+
+    async def _delivered(self, order: Order, reason: str) -> None:
+        await self._fulfilment.delivered(self._terms, order, reason)
         _log.info("order.delivered", channel=self._terms.name, order_id=order.order_id)
+        if self._connector.traits.delivery_lowers_quantity:
+            await self._outbox.recount([line.listing_id for line in order.lines])
+            self._wake_push()
 
     async def _ask(self, order: Order) -> Order | None:
         """Nobody knows whether the codes arrived: ask, and repeat only what surely did not happen."""
@@ -122,7 +138,7 @@ class Deliverer:
             raise
         match found:
             case DeliveryFound.DELIVERED:
-                await self._fulfilment.delivered(self._terms, order, "found at the channel")
+                await self._delivered(order, "found at the channel")
             case DeliveryFound.NOT_DELIVERED:
                 return order
             case DeliveryFound.UNKNOWN:

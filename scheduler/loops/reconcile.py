@@ -55,7 +55,10 @@ class Reconciler:
         drifted = await self._outbox.repair(self._terms, at)
         if drifted:
             _log.warning(
-                "offers.drifted", channel=self._terms.name, listing_refs=drifted[:20], total=len(drifted)
+                "offers.drifted",
+                channel=self._terms.name,
+                total=len(drifted),
+                drifts=[*map(str, drifted[:20])],
             )
         self._wake_push()
 

@@ -253,7 +253,7 @@ async def test_a_withdrawn_or_quarantined_code_is_not_sold(pool: Pool, allocator
 async def test_a_parked_order_takes_codes_when_there_are_some(pool: Pool, allocator: Allocator) -> None:
     shop = await add_shop(pool)
     parked = await allocator.reserve(request(shop, quantity=2))
-    line = ReservedLine(1, shop.lane, shop.sku_id, 2, NOW)
+    line = ReservedLine(1, shop.lane, shop.sku_id, shop.listing_id, 2, NOW)
     async with pool.acquire() as conn, conn.transaction():
         assert not await allocator.allocate_known(conn, parked.order_id, [line], NOW)
     await add_codes(pool, shop.sku_id, 3)

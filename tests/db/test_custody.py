@@ -292,7 +292,14 @@ async def test_a_bad_code_and_its_replacement_point_at_each_other(
     await bring(pool, vault, order, ["BAD", "GOOD"])
     sold = await allocator.reserve(request(shop))
     await move(pool, sold.order_id, OrderState.DELIVERED)
-    line = ReservedLine(1, shop.lane, shop.sku_id, 1, NOW)
+    line = ReservedLine(
+        line_no=1,
+        listing_id=shop.listing_id,
+        lane=shop.lane,
+        sku_id=shop.sku_id,
+        quantity=1,
+        valid_until=NOW,
+    )
     async with pool.acquire() as conn, conn.transaction():
         await allocator.quarantine(conn, FIRST, shop.sku_id, actor="anna", reason="does not work")
         assert await allocator.allocate_known(conn, sold.order_id, [line], NOW)

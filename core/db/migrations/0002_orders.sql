@@ -169,6 +169,8 @@ CREATE TABLE stock_mark (
     lane smallint NOT NULL,
     mark_id bigint GENERATED ALWAYS AS IDENTITY,
     sku_id int NOT NULL,
+    -- The listing a sale or its end came from: its channel has counted by itself, so it is told anew.
+    listing_id int,
     marked_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT stock_mark_key PRIMARY KEY (lane, mark_id)
 );

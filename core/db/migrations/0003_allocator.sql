@@ -19,7 +19,7 @@ END $$;
 -- tables would stay.
 CREATE FUNCTION allocate_lines(
     p_ord int[], p_order_id bigint[], p_line_no smallint[], p_lane smallint[], p_sku_id int[],
-    p_quantity int[], p_valid_until timestamptz[]
+    p_listing_id int[], p_quantity int[], p_valid_until timestamptz[]
 ) RETURNS TABLE (line int, verdict int, remaining int)
 LANGUAGE plpgsql
 SET enable_seqscan = off
@@ -32,11 +32,12 @@ AS $$
 BEGIN
     RETURN QUERY
     WITH asked AS MATERIALIZED (
-        SELECT i.n::int AS line, i.ord, i.order_id, i.line_no, i.lane, i.sku_id, i.quantity, i.valid_until,
+        SELECT i.n::int AS line, i.ord, i.order_id, i.line_no, i.lane, i.sku_id, i.listing_id, i.quantity,
+            i.valid_until,
             sum(i.quantity) OVER (PARTITION BY i.sku_id ORDER BY i.n) AS high,
             sum(i.quantity) OVER (PARTITION BY i.ord, i.sku_id) AS order_need
-        FROM unnest(p_ord, p_order_id, p_line_no, p_lane, p_sku_id, p_quantity, p_valid_until)
-            WITH ORDINALITY i(ord, order_id, line_no, lane, sku_id, quantity, valid_until, n)
+        FROM unnest(p_ord, p_order_id, p_line_no, p_lane, p_sku_id, p_listing_id, p_quantity, p_valid_until)
+            WITH ORDINALITY i(ord, order_id, line_no, lane, sku_id, listing_id, quantity, valid_until, n)
     ),
     need AS MATERIALIZED (
         SELECT lane, sku_id, max(high) AS quantity, max(valid_until) AS valid_until
@@ -110,7 +111,7 @@ BEGIN
         SELECT lane, shelf_id, slot, order_id, line_no FROM taken
     ),
     marked AS (
-        INSERT INTO stock_mark (lane, sku_id) SELECT DISTINCT lane, sku_id FROM taken
+        INSERT INTO stock_mark (lane, sku_id, listing_id) SELECT DISTINCT lane, sku_id, listing_id FROM granted
     ),
     spent AS MATERIALIZED (
         SELECT sku_id, sum(quantity) AS quantity FROM granted GROUP BY sku_id
@@ -166,7 +167,7 @@ BEGIN
     INTO v_line, v_verdict, v_remaining
     FROM allocate_lines(
         l_ord, (SELECT array_agg(o_order_id[ord] ORDER BY n) FROM unnest(l_ord) WITH ORDINALITY x(ord, n)),
-        l_line_no, l_lane, l_sku_id, l_take, l_valid_until
+        l_line_no, l_lane, l_sku_id, l_listing_id, l_take, l_valid_until
     ) a;
 
     SELECT array_agg(x.verdict ORDER BY x.ord) INTO v_order_verdict
@@ -201,6 +202,12 @@ BEGIN
         i(ord, line_no, line_ref, listing_id, lane, sku_id, quantity, unit_price_minor, valid_until, verdict)
     WHERE i.verdict = 1 OR (i.verdict = 2 AND o_short_state[i.ord] IS NOT NULL);
 
+    -- What was sold there without codes for it has still lowered the channel's own count.
+    INSERT INTO stock_mark (lane, sku_id, listing_id)
+    SELECT DISTINCT i.lane, i.sku_id, i.listing_id
+    FROM unnest(l_ord, l_lane, l_sku_id, l_listing_id, v_verdict) i(ord, lane, sku_id, listing_id, verdict)
+    WHERE i.verdict = 2 AND o_short_state[i.ord] IS NOT NULL;
+
     RETURN QUERY
     SELECT i.line, i.verdict, i.remaining FROM unnest(v_line, v_verdict, v_remaining) i(line, verdict, remaining);
 END $$;
@@ -214,7 +221,7 @@ DECLARE
 BEGIN
     PERFORM lock_lanes(p_lanes);
     WITH kept AS MATERIALIZED (
-        SELECT allocation.lane, allocation.shelf_id, allocation.slot
+        SELECT allocation.lane, allocation.shelf_id, allocation.slot, allocation.order_id, allocation.line_no
         FROM allocation
         WHERE allocation.order_id = ANY (p_order_ids)
             AND NOT EXISTS (
@@ -247,10 +254,10 @@ BEGIN
         JOIN code ON code.lane = kept.lane AND code.shelf_id = kept.shelf_id AND code.slot = kept.slot
     ),
     marked AS (
-        INSERT INTO stock_mark (lane, sku_id)
-        SELECT DISTINCT shelf.lane, shelf.sku_id
+        INSERT INTO stock_mark (lane, sku_id, listing_id)
+        SELECT DISTINCT order_line.lane, order_line.sku_id, order_line.listing_id
         FROM kept
-        JOIN shelf ON shelf.lane = kept.lane AND shelf.shelf_id = kept.shelf_id
+        JOIN order_line ON order_line.order_id = kept.order_id AND order_line.line_no = kept.line_no
     )
     SELECT count(*) INTO v_count FROM kept;
     RETURN v_count;

@@ -33,6 +33,9 @@ CREATE TABLE offer (
     failures int NOT NULL DEFAULT 0,
     refusal text,
     drifts int NOT NULL DEFAULT 0,
+    -- Something was sold or given back there since it was told: the channel has counted by itself, from a
+    -- number we cannot be sure of, so it is told again whatever we believe it shows.
+    counted_there boolean NOT NULL DEFAULT false,
     CONSTRAINT offer_key PRIMARY KEY (listing_id),
     CONSTRAINT offer_of_listing FOREIGN KEY (listing_id) REFERENCES listing,
     CONSTRAINT offer_quantity_not_negative CHECK (wanted_quantity >= 0 AND published_quantity >= 0),
