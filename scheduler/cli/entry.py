@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-import sys
 import traceback
 from pathlib import Path
 
 import click
 
+from scheduler.cli.channels import channels
 from scheduler.cli.checking import check, migrate
+from scheduler.cli.codes import codes
+from scheduler.cli.configuring import config
+from scheduler.cli.connectors import connectors
 from scheduler.cli.exits import Exit, exit_of, told_in_help
 from scheduler.cli.importing import import_codes
+from scheduler.cli.keys import keys
+from scheduler.cli.ledger import ledger
+from scheduler.cli.orders import orders
 from scheduler.cli.running import run
 from scheduler.cli.session import Session, Terminated
+from scheduler.cli.stock import stock
+from scheduler.cli.syncing import sync
 
 
 class _Root(click.Group):
@@ -68,8 +76,21 @@ def main(file: Path | None, log_level: str | None) -> None:
     """
 
 
-for command in (check, import_codes, migrate, run):
-    main.add_command(command)
+_COMMANDS = (
+    run,
+    migrate,
+    check,
+    import_codes,
+    stock,
+    orders,
+    codes,
+    channels,
+    sync,
+    ledger,
+    keys,
+    connectors,
+    config,
+)
 
-if __name__ == "__main__":
-    sys.exit(main())
+for command in _COMMANDS:
+    main.add_command(command)
