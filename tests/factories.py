@@ -24,6 +24,8 @@ from core.types import (
 _NUMBERS = itertools.count(1)
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 NEVER = datetime.max.replace(tzinfo=UTC)
+# Of the shape of something sealed, so that a check of the database finds nothing to say of it.
+SEALED = b"\xff" * 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +114,10 @@ async def add_codes(
     await pool.execute("INSERT INTO sealing_key VALUES ('test', 'x') ON CONFLICT DO NOTHING")
     batch_id: int = await pool.fetchval(
         "INSERT INTO batch (sku_id, consignor_id, source_name, key_id, wrapped_key, created_by)"
-        " VALUES ($1, $2, 'test', 'test', 'x', 'test') RETURNING batch_id",
+        " VALUES ($1, $2, 'test', 'test', $3, 'test') RETURNING batch_id",
         sku_id,
         owner,
+        SEALED,
     )
     shelf_id: int = await pool.fetchval(
         "INSERT INTO shelf (lane, sku_id, consignor_id, expires_at, unit_cost_minor, currency, priority)"
@@ -129,7 +132,7 @@ async def add_codes(
     )
     await pool.copy_records_to_table(
         "code",
-        records=[(lane, shelf_id, slot, batch_id, os.urandom(16), b"sealed") for slot in range(1, count + 1)],
+        records=[(lane, shelf_id, slot, batch_id, os.urandom(32), SEALED) for slot in range(1, count + 1)],
         columns=["lane", "shelf_id", "slot", "batch_id", "fingerprint", "sealed"],
     )
     return ShelfId(shelf_id)
