@@ -9,6 +9,9 @@ from collections.abc import Mapping
 import structlog
 
 from connectors.sandbox.market import SandboxMarket, SandboxOrderState
+from core.types import OrderState
+from core.views.orders import open_by_state
+from core.views.stock import ListingView
 from core.views.stock import listings as read_listings
 from scheduler.composition import Channels, Core
 from scheduler.daemon import Daemon
@@ -63,7 +66,7 @@ class Calm:
             shown = real.quantity if real.on else 0
             wanted = listing.wanted.quantity
             observed = listing.observed.quantity if listing.observed.on else 0
-            if not (wanted == observed == shown) or listing.dirty:
+            if not (wanted == observed == shown) or listing.dirty or not seen_since_told(listing):
                 found.append(
                     f"{listing.channel} {listing.listing_ref}: wanted {wanted}, observed {observed}, "
                     f"really {shown}, {'dirty' if listing.dirty else 'settled'}"
@@ -71,7 +74,18 @@ class Calm:
         return found
 
 
+def seen_since_told(listing: ListingView) -> bool:
+    """Whether the channel was looked at after it was last told."""
+    told_at, seen_at = listing.published.at, listing.observed.at
+    return told_at is None or (seen_at is not None and seen_at > told_at)
+
+
 async def orders_unended(core: Core) -> int:
-    """How many orders still want something done."""
-    count: int = await core.pool.fetchval("SELECT count(*) FROM open_order")
-    return count
+    """How many accepted orders still want something done.
+
+    A reservation that the channel never spoke of again is not among them: it ends by itself when its time
+    is over, which is days at some channels.
+    """
+    async with core.pool.acquire() as conn:
+        counts = await open_by_state(conn)
+    return sum(count.orders for count in counts if count.state is not OrderState.RESERVED)
