@@ -22,6 +22,7 @@ _MOVE_CURSOR = _SQL["move_cursor"]
 _READ_CURSOR = _SQL["read_cursor"]
 _DIRTY_SKUS = _SQL["dirty_skus"]
 _DIRTY_CHANNEL = _SQL["dirty_channel"]
+_EXPIRED_SKUS = _SQL["expired_skus"]
 _RECOUNT_LISTINGS = _SQL["recount_listings"]
 _DIRTY_LISTINGS = _SQL["dirty_listings"]
 _LOCK_OFFERS = _SQL["lock_offers"]
@@ -38,6 +39,7 @@ _WRITE_OBSERVED = _SQL["write_observed"]
 _REPAIR_DRIFT = _SQL["repair_drift"]
 _DROP_READ_MARKS = _SQL["drop_read_marks"]
 
+_EXPIRY = "expiry"
 _MOST_MARKS = 10_000
 # An increase that had to wait for the others' decrease is looked at again this soon.
 _HELD_BACK_PAUSE = timedelta(milliseconds=500)
@@ -115,6 +117,22 @@ class Outbox:
                 last = max(int(row["mark_id"]) for row in rows if row["lane"] == lane)
                 await conn.execute(_MOVE_CURSOR, channel_id, f"marks.{lane}", str(last), now)
         return len(skus)
+
+    async def collect_expired(self, terms: ChannelTerms) -> int:
+        """Turn the passing of time into dirty offers: SKUs of which codes became too old for the channel.
+
+        The cursor is the moment up to which codes had to be valid when this was last looked at.
+        """
+        now = self._now()
+        horizon = now + terms.min_validity
+        async with self._pool.acquire() as conn, conn.transaction():
+            last = await read_cursor(conn, terms.channel_id, _EXPIRY)
+            since = datetime.fromisoformat(last) if last else horizon
+            rows = await conn.fetch(_EXPIRED_SKUS, terms.channel_id, since, horizon)
+            if rows:
+                await conn.execute(_DIRTY_SKUS, terms.channel_id, [row["sku_id"] for row in rows], now, [])
+            await move_cursor(conn, terms.channel_id, _EXPIRY, horizon.isoformat(), now)
+        return len(rows)
 
     async def recount(self, listing_ids: Sequence[ListingId]) -> None:
         """Have listings told again that their channel has counted down by itself."""

@@ -35,6 +35,14 @@ WHERE listing.listing_id = offer.listing_id
     AND listing.channel_id = $1::int
     AND listing.sku_id = ANY ($2::int[])
 
+-- name: expired_skus
+-- SKUs on a channel of which codes became too old for it in a span of time.
+SELECT DISTINCT listing.sku_id
+FROM listing
+JOIN sku ON sku.sku_id = listing.sku_id
+JOIN shelf ON shelf.lane = sku.lane AND shelf.sku_id = sku.sku_id
+WHERE listing.channel_id = $1::int AND shelf.expires_at > $2::timestamptz AND shelf.expires_at <= $3::timestamptz
+
 -- name: recount_listings
 -- The channel has changed these by itself.
 UPDATE offer
@@ -76,7 +84,7 @@ SELECT channel_id FROM channel WHERE paused_at IS NOT NULL
 -- name: free_codes
 -- How many codes are free on each shelf: slots above the last one taken, less those that left. Nothing is
 -- counted code by code, so this costs the same for ten codes and ten million.
-SELECT shelf.sku_id, shelf.expires_at, shelf.unit_cost_minor, shelf.currency,
+SELECT shelf.sku_id, nullif(shelf.expires_at, 'infinity') AS expires_at, shelf.unit_cost_minor, shelf.currency,
     (tail.slot - head.slot - gone.slots)::int AS free
 FROM shelf
 CROSS JOIN LATERAL (

@@ -17,9 +17,9 @@ from core.types import ChannelId, ListingId, ListingRef, PriceBasis, SkuId
 
 @dataclass(frozen=True, slots=True)
 class ShelfStock:
-    """Free codes of one shelf."""
+    """Free codes of one shelf; expires_at None: never."""
 
-    expires_at: datetime
+    expires_at: datetime | None
     unit_cost_minor: int | None
     currency: str | None
     free: int
@@ -34,7 +34,11 @@ class SkuStock:
 
     def free_after(self, moment: datetime) -> int:
         """Free codes that are still valid after a moment."""
-        return sum(max(shelf.free, 0) for shelf in self.shelves if shelf.expires_at > moment)
+        return sum(
+            max(shelf.free, 0)
+            for shelf in self.shelves
+            if shelf.expires_at is None or shelf.expires_at > moment
+        )
 
     def highest_cost(self, currency: str) -> Money | None:
         """The dearest of the free codes: a price must not lose money on any of them."""

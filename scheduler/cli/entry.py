@@ -12,6 +12,7 @@ from scheduler.cli.checking import check, migrate
 from scheduler.cli.codes import codes
 from scheduler.cli.configuring import config
 from scheduler.cli.connectors import connectors
+from scheduler.cli.demo import demo
 from scheduler.cli.exits import Exit, exit_of, told_in_help
 from scheduler.cli.importing import import_codes
 from scheduler.cli.keys import keys
@@ -78,6 +79,7 @@ def main(file: Path | None, log_level: str | None) -> None:
 
 _COMMANDS = (
     run,
+    demo,
     migrate,
     check,
     import_codes,

@@ -1,4 +1,4 @@
-"""Waits, after the faults have stopped, until every order has ended and every listing shows what it should."""
+"""Waits, once the faults have stopped, until orders have ended and listings show what they should."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ class DemoResult:
         counts = {market.name: market.counts() for market in self.scene.markets}
         tally = self.scene.tally
         return {
-            # What the marketplaces sold and what they would not sell: a buyer may take several orders at once.
+            # What the marketplaces sold and what they would not sell; a buyer may make several orders.
             "orders_placed": sum(count.orders for count in counts.values()) + tally.refused,
             "orders_delivered": sum(count.delivered for count in counts.values()),
             "orders_refused": tally.refused,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -18,6 +19,7 @@ from core.offers.terms import ChannelTerms
 from core.types import OfferWanted
 
 _MOST_ROUNDS = 1_000
+_EXPIRY_SECONDS = 10.0
 _UNKNOWN_PAUSE_SECONDS = 1.0
 _BROKEN_PAUSE_SECONDS = 15.0
 
@@ -34,10 +36,14 @@ class Pusher:
         self._terms = terms
         self._connector = connector
         self._pause = timedelta(seconds=traits.seconds_between_writes)
+        self._expiry_due = 0.0
 
     async def push(self) -> None:
         """Tell the channel everything that is due; raises what kept it from telling."""
         await self._outbox.collect(self._terms.channel_id)
+        if time.monotonic() >= self._expiry_due:
+            await self._outbox.collect_expired(self._terms)
+            self._expiry_due = time.monotonic() + _EXPIRY_SECONDS
         for _ in range(_MOST_ROUNDS):
             claim = await self._outbox.claim(self._terms.channel_id, self._connector.offers_per_call)
             if not claim.looked_at:
