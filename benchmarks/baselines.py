@@ -67,7 +67,7 @@ class Baselines:
             await conn.execute(_SQL["add_line"], order_id, goods.lane, goods.listing_id, goods.sku_id)
             await conn.execute(_SQL["add_allocation"], goods.lane, goods.shelf_id, slot, order_id)
             await conn.execute(_SQL["add_open"], order_id, channel_id)
-            await conn.execute(_SQL["add_mark"], goods.lane, goods.sku_id)
+            await conn.execute(_SQL["add_mark"], goods.lane, goods.sku_id, goods.listing_id)
 
     async def _naive_close(self, conn: Connection, goods: Goods, order_id: int) -> None:
         async with conn.transaction():

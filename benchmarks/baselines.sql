@@ -42,7 +42,7 @@ VALUES ($1::smallint, $2::int, $3::bigint, $4::bigint, 1)
 INSERT INTO open_order (order_id, channel_id, due_at) VALUES ($1::bigint, $2::int, now())
 
 -- name: add_mark
-INSERT INTO stock_mark (lane, sku_id) VALUES ($1::smallint, $2::int)
+INSERT INTO stock_mark (lane, sku_id, listing_id) VALUES ($1::smallint, $2::int, $3::int)
 
 -- name: add_move
 INSERT INTO order_move (order_id, move_no, from_state, to_state, moved_at, actor)
@@ -103,7 +103,7 @@ opened AS (
     INSERT INTO open_order (order_id, channel_id, due_at) SELECT order_id, channel_id, now() FROM taken
 ),
 marked AS (
-    INSERT INTO stock_mark (lane, sku_id) SELECT DISTINCT lane, sku_id FROM taken
+    INSERT INTO stock_mark (lane, sku_id, listing_id) SELECT DISTINCT lane, sku_id, listing_id FROM taken
 )
 SELECT count(*), sum(length(sealed)) FROM taken
 

@@ -1,4 +1,4 @@
-"""Writes the journal: the only writer of entries. Append-only, zero per transaction and currency."""
+"""Writes the journal: what entries there are is decided here alone. Append-only, each transaction at zero."""
 
 from __future__ import annotations
 
@@ -16,8 +16,6 @@ from core.types import Lane, OrderId
 _SQL = load_queries("core.money", "ledger.sql")
 _FIND_ACCOUNT = _SQL["find_account"]
 _ADD_ACCOUNT = _SQL["add_account"]
-_POST_TRANSACTIONS = _SQL["post_transactions"]
-_POST_ENTRIES = _SQL["post_entries"]
 _SALES_TO_REVERSE = _SQL["sales_to_reverse"]
 _POST_REVERSAL = _SQL["post_reversal"]
 _COPY_NEGATED = _SQL["copy_negated"]
@@ -38,41 +36,28 @@ class Sale:
 
 
 class Ledger:
-    """Posts transactions in the caller's database transaction. Accounts are made when first used."""
+    """Lays sales out as entries, and reverses them. Accounts are made when first used."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._transaction_ids = IdBlocks(pool, "transaction_id_block")
         self._accounts: dict[tuple[str, str, str, str], int] = {}
 
-    async def prepare(self, sales: Sequence[Sale]) -> None:
-        """Make the accounts that sales will need, in transactions of their own.
+    async def lay_out(self, sales: Sequence[Sale]) -> tuple[list[object], ...]:
+        """The columns of the sales' transactions and entries; `close_group` writes them with the moves.
 
-        Called before the sales' transaction, so that a new account never makes other daemons wait for it.
+        Accounts that are missing are made here, in transactions of their own, so that a new account never
+        makes other daemons wait for it. A line that was posted before violates `journal_line_sold_once`.
         """
-        for sale in sales:
-            for posting in sale.postings:
-                await self._account(posting)
-
-    async def post_sales(self, conn: Connection, sales: Sequence[Sale], now: datetime) -> None:
-        """Post one transaction per sale; a line that was posted before violates `journal_line_sold_once`."""
         ids = await self._transaction_ids.take(len(sales))
-        await conn.execute(
-            _POST_TRANSACTIONS,
-            ids,
-            [sale.lane for sale in sales],
-            [sale.order_id for sale in sales],
-            [sale.line_no for sale in sales],
-            [sale.plan_id for sale in sales],
-            now,
-        )
-        rows = [
-            (transaction_id, entry_no, self._known(posting), posting.amount_minor)
-            for transaction_id, sale in zip(ids, sales, strict=True)
-            for entry_no, posting in enumerate(sale.postings, start=1)
-        ]
-        if rows:
-            await conn.execute(_POST_ENTRIES, *(list(column) for column in zip(*rows, strict=True)))
+        transactions: list[tuple[object, ...]] = []
+        entries: list[tuple[object, ...]] = []
+        for transaction_id, sale in zip(ids, sales, strict=True):
+            transactions.append((transaction_id, sale.lane, sale.order_id, sale.line_no, sale.plan_id))
+            for entry_no, posting in enumerate(sale.postings, start=1):
+                account_id = self._accounts.get(posting.account) or await self._open_account(posting.account)
+                entries.append((transaction_id, entry_no, account_id, posting.amount_minor))
+        return *_columns(transactions, 5), *_columns(entries, 4)
 
     async def reverse_order(self, conn: Connection, order_id: OrderId, now: datetime) -> int:
         """Post the exact negative of every sale of an order that stands; how many were reversed."""
@@ -91,23 +76,19 @@ class Ledger:
             await conn.execute(_COPY_NEGATED, transaction_id, sale["transaction_id"])
         return len(sales)
 
-    async def _account(self, posting: Posting) -> int:
-        key = _key(posting)
-        if key not in self._accounts:
-            account_id: int | None = await self._pool.fetchval(_FIND_ACCOUNT, *key)
-            if account_id is None:
-                await self._pool.execute(_ADD_ACCOUNT, *key)
-                account_id = await self._pool.fetchval(_FIND_ACCOUNT, *key)
-            assert account_id is not None, "an account is never deleted"
-            self._accounts[key] = account_id
-        return self._accounts[key]
-
-    def _known(self, posting: Posting) -> int:
-        return self._accounts[_key(posting)]
+    async def _open_account(self, account: tuple[str, str, str, str]) -> int:
+        account_id: int | None = await self._pool.fetchval(_FIND_ACCOUNT, *account)
+        if account_id is None:
+            await self._pool.execute(_ADD_ACCOUNT, *account)
+            account_id = await self._pool.fetchval(_FIND_ACCOUNT, *account)
+        assert account_id is not None, "an account is never deleted"
+        self._accounts[account] = account_id
+        return account_id
 
 
-def _key(posting: Posting) -> tuple[str, str, str, str]:
-    return posting.party, posting.party_name, posting.purpose, posting.currency
+def _columns(rows: Sequence[tuple[object, ...]], width: int) -> list[list[object]]:
+    """Rows turned into columns; as many columns when there is no row."""
+    return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(width)]
 
 
 async def publish_plan(conn: Connection, plan: SplitPlan) -> tuple[int, SplitPlan]:

@@ -8,18 +8,6 @@ INSERT INTO account (party, party_name, purpose, currency)
 VALUES ($1::text, $2::text, $3::text, $4::text)
 ON CONFLICT ON CONSTRAINT account_once DO NOTHING
 
--- name: post_transactions
-INSERT INTO journal_transaction (transaction_id, lane, kind, order_id, line_no, plan_id, posted_at)
-SELECT posted.transaction_id, posted.lane, 'sale', posted.order_id, posted.line_no, posted.plan_id, $6::timestamptz
-FROM unnest($1::bigint[], $2::smallint[], $3::bigint[], $4::smallint[], $5::int[])
-    posted(transaction_id, lane, order_id, line_no, plan_id)
-
--- name: post_entries
-INSERT INTO entry (transaction_id, entry_no, account_id, amount_minor)
-SELECT posted.transaction_id, posted.entry_no, posted.account_id, posted.amount_minor
-FROM unnest($1::bigint[], $2::smallint[], $3::int[], $4::bigint[])
-    posted(transaction_id, entry_no, account_id, amount_minor)
-
 -- name: sales_to_reverse
 -- What an order posted and nobody has taken back yet.
 SELECT sale.transaction_id, sale.lane, sale.order_id, sale.line_no, sale.plan_id

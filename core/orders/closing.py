@@ -1,25 +1,31 @@
-"""Closes sales: the order's last move and the split of its lines in one transaction, grouped with others."""
+"""Closes sales: the order's last move and the split of its lines in one statement, grouped with others."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from core.db.groups import GroupWriter
-from core.db.pool import Connection, Pool
+from core.db.pool import Pool
 from core.db.queries import load_queries
-from core.errors import StaleVersion
+from core.errors import ConsigndError, OutOfStock, StaleVersion
 from core.money.ledger import Ledger, Sale
 from core.money.money import Money
-from core.money.splits import postings, split_line
+from core.money.splits import Posting, postings, split_line
 from core.offers.terms import ChannelTerms
-from core.orders.orders import Order, move_orders
+from core.orders.lifecycle import refuse_move
+from core.orders.orders import Order, TakenLine
 from core.types import OrderId, OrderState
 
-_CODES_PER_CONSIGNOR = load_queries("core.orders", "closing.sql")["codes_per_consignor"]
+_SQL = load_queries("core.orders", "closing.sql")
+_CODES_PER_CONSIGNOR = _SQL["codes_per_consignor"]
+_CLOSE_GROUP = _SQL["close_group"]
+_SPLITS_REMEMBERED = 4096
 
-Owners = dict[tuple[OrderId, int], list[tuple[str, int]]]
+# How many codes of a line are whose.
+Consignors = tuple[tuple[str, int], ...]
+Owners = dict[tuple[OrderId, int], Consignors]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,58 +45,99 @@ class SaleCloser:
         self._pool = pool
         self._ledger = ledger
         self._now = now
+        self._splits = SplitMemory()
         self._writer: GroupWriter[Closing, Order] = GroupWriter(self._write_group)
 
     async def close(self, closing: Closing) -> Order:
         """The order, delivered. StaleVersion if somebody moved it meanwhile: load it again and look."""
+        order = closing.order
+        refuse_move(order.order_ref, order.state, OrderState.DELIVERED)
         return await self._writer.submit(closing)
 
     async def _write_group(self, group: Sequence[Closing]) -> list[Order | Exception]:
-        try:
-            return list(await self._write(group))
-        except StaleVersion as stale:
-            if len(group) == 1:
-                return [stale]
-        # One of them was moved by somebody else: the others must not suffer for it.
-        return [(await self._write_group([closing]))[0] for closing in group]
-
-    async def _write(self, group: Sequence[Closing]) -> list[Order]:
+        """One statement for all that can be closed; whoever cannot gets an error of their own."""
+        owners = await self._owners([closing.order.order_id for closing in group])
+        refused: dict[int, Exception] = {}
+        chosen: dict[OrderId, int] = {}
+        sales: list[Sale] = []
+        for index, closing in enumerate(group):
+            try:
+                if closing.order.order_id in chosen:
+                    raise _moved_meanwhile(closing.order)
+                sales += self._splits.sales_of(closing, owners)
+                chosen[closing.order.order_id] = index
+            except ConsigndError as error:
+                refused[index] = error
         now = self._now()
-        async with self._pool.acquire() as conn:
-            owners = await self._owners(conn, [closing.order.order_id for closing in group])
-            sales = [sale for closing in group for sale in sales_of(closing, owners)]
-            await self._ledger.prepare(sales)
-            async with conn.transaction():
-                moved: dict[OrderId, Order] = {}
-                for actor, reason in sorted({(closing.actor, closing.reason) for closing in group}):
-                    batch = [c.order for c in group if (c.actor, c.reason) == (actor, reason)]
-                    done = await move_orders(
-                        conn, batch, OrderState.DELIVERED, now=now, actor=actor, reason=reason
-                    )
-                    moved.update({order.order_id: order for order in done})
-                await self._ledger.post_sales(conn, sales, now)
-        return [moved[closing.order.order_id] for closing in group]
+        stale = await self._write([group[index] for index in chosen.values()], sales, now)
+        refused |= {chosen[order_id]: _moved_meanwhile(group[chosen[order_id]].order) for order_id in stale}
+        return [refused.get(index) or _delivered(closing.order, now) for index, closing in enumerate(group)]
 
-    async def _owners(self, conn: Connection, order_ids: Sequence[OrderId]) -> Owners:
+    async def _write(
+        self, closings: Sequence[Closing], sales: Sequence[Sale], now: datetime
+    ) -> list[OrderId]:
+        """The orders that somebody else moved meanwhile: nothing was written for them."""
+        columns = await self._ledger.lay_out(sales)
+        stale: list[OrderId] = await self._pool.fetchval(
+            _CLOSE_GROUP,
+            now,
+            [closing.order.order_id for closing in closings],
+            [closing.order.move_no + 1 for closing in closings],
+            [closing.order.state.value for closing in closings],
+            [closing.actor for closing in closings],
+            [closing.reason for closing in closings],
+            *columns,
+        )
+        return stale
+
+    async def _owners(self, order_ids: Sequence[OrderId]) -> Owners:
         owners: Owners = {}
-        for row in await conn.fetch(_CODES_PER_CONSIGNOR, order_ids):
-            owners.setdefault((OrderId(row["order_id"]), int(row["line_no"])), []).append(
-                (str(row["name"]), int(row["codes"]))
-            )
+        for order_id, line_no, name, codes in await self._pool.fetch(_CODES_PER_CONSIGNOR, order_ids):
+            owners[order_id, line_no] = (*owners.get((order_id, line_no), ()), (name, codes))
         return owners
 
 
-def sales_of(closing: Closing, owners: Owners) -> list[Sale]:
-    """The transactions that a delivered order posts: one for each line that got codes. Pure."""
-    order, terms = closing.order, closing.terms
-    sales = []
-    for line in order.lines:
-        consignors = owners.get((order.order_id, line.line_no), [])
-        quantity = sum(codes for _, codes in consignors)
-        if quantity:
+class SplitMemory:
+    """Splits lines, and remembers how lines of the same price, terms and owners were split."""
+
+    def __init__(self) -> None:
+        self._postings: dict[tuple[int, str, str, int, Consignors], tuple[Posting, ...]] = {}
+
+    def sales_of(self, closing: Closing, owners: Owners) -> list[Sale]:
+        """The transactions that a delivered order posts: one for each line that got codes."""
+        order, terms = closing.order, closing.terms
+        sales = [
+            Sale(
+                order.order_id,
+                line.line_no,
+                order.lane,
+                terms.plan_id,
+                self._booked(order, line, terms, owners[order.order_id, line.line_no]),
+            )
+            for line in order.lines
+            if (order.order_id, line.line_no) in owners
+        ]
+        if not sales:
+            raise OutOfStock(f"order {order.order_ref}: it has no codes left that could be sold; cancel it")
+        return sales
+
+    def _booked(
+        self, order: Order, line: TakenLine, terms: ChannelTerms, consignors: Consignors
+    ) -> tuple[Posting, ...]:
+        key = (terms.plan_id, terms.name, order.currency, line.unit_price_minor, consignors)
+        if key not in self._postings:
+            if len(self._postings) >= _SPLITS_REMEMBERED:
+                self._postings.clear()
             price = Money(line.unit_price_minor, order.currency)
+            quantity = sum(codes for _, codes in consignors)
             split = split_line(terms.plan, price, quantity, consignors)
-            booked = postings(split, terms.name, order.currency)
-            sales.append(Sale(order.order_id, line.line_no, order.lane, terms.plan_id, booked))
-    assert sales, f"order {order.order_id} is closed without codes"
-    return sales
+            self._postings[key] = tuple(postings(split, terms.name, order.currency))
+        return self._postings[key]
+
+
+def _delivered(order: Order, now: datetime) -> Order:
+    return replace(order, state=OrderState.DELIVERED, move_no=order.move_no + 1, state_since=now)
+
+
+def _moved_meanwhile(order: Order) -> StaleVersion:
+    return StaleVersion(f"order {order.order_ref}: somebody moved it at the same moment; look again")

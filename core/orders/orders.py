@@ -1,4 +1,4 @@
-"""Reads orders and writes their moves; the only writer of order_move and open_order."""
+"""Reads orders and writes their moves; closing.py writes the last move of a sale together with its money."""
 
 from __future__ import annotations
 

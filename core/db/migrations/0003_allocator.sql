@@ -16,7 +16,8 @@ END $$;
 -- verdict: 1 taken; 2 short, the order cannot be served now; 3 not decided: another order of the group that
 -- failed on some other SKU stood in the way, ask again. remaining: what is left of the line's SKU.
 -- The planner must not be let loose here: the arrays' sizes are unknown to it, and a plan made on empty
--- tables would stay.
+-- tables would stay. Where it has a choice, tables are read by index and lists are joined by hashing; LIMIT 1
+-- keeps a look-up a look-up, instead of a join that reads the whole of a table thought to be small.
 CREATE FUNCTION allocate_lines(
     p_ord int[], p_order_id bigint[], p_line_no smallint[], p_lane smallint[], p_sku_id int[],
     p_listing_id int[], p_quantity int[], p_valid_until timestamptz[]
@@ -24,7 +25,7 @@ CREATE FUNCTION allocate_lines(
 LANGUAGE plpgsql
 SET enable_seqscan = off
 SET enable_bitmapscan = off
-SET enable_hashjoin = off
+SET enable_nestloop = off
 SET enable_mergejoin = off
 SET plan_cache_mode = force_generic_plan
 AS $$
@@ -66,12 +67,14 @@ BEGIN
                         ORDER BY allocation.slot DESC
                         LIMIT 1
                     ), 0)
-                    AND NOT EXISTS (
-                        SELECT FROM departure
+                    AND (
+                        SELECT departure.slot
+                        FROM departure
                         WHERE departure.lane = need.lane
                             AND departure.shelf_id = shelf.shelf_id
                             AND departure.slot = code.slot
-                    )
+                        LIMIT 1
+                    ) IS NULL
                 ORDER BY code.slot
                 LIMIT need.quantity
             ) standing
@@ -155,9 +158,12 @@ BEGIN
     RETURN QUERY
     SELECT i.n::int, 0, 0
     FROM unnest(o_channel_id, o_ref) WITH ORDINALITY i(channel_id, ref, n)
-    WHERE EXISTS (
-        SELECT FROM channel_order WHERE channel_order.channel_id = i.channel_id AND channel_order.order_ref = i.ref
-    );
+    WHERE (
+        SELECT channel_order.order_id
+        FROM channel_order
+        WHERE channel_order.channel_id = i.channel_id AND channel_order.order_ref = i.ref
+        LIMIT 1
+    ) IS NOT NULL;
     IF FOUND THEN
         RETURN;
     END IF;
