@@ -188,6 +188,9 @@ class Fulfilment:
         async with self._pool.acquire() as conn:
             try:
                 async with conn.transaction():
+                    await self._allocator.give_back(
+                        conn, [order.order_id], order.lanes, actor="sweep", reason="not paid in time"
+                    )
                     await move_orders(
                         conn,
                         [order],
@@ -195,9 +198,6 @@ class Fulfilment:
                         now=self._now(),
                         actor="sweep",
                         reason="not paid in time",
-                    )
-                    await self._allocator.give_back(
-                        conn, [order.order_id], order.lanes, actor="sweep", reason="not paid in time"
                     )
             except StaleVersion:
                 _log.info("order.moved_meanwhile", order_id=order.order_id)

@@ -178,11 +178,13 @@ class Intake:
                 to = OrderState.CANCELLED
         now = self._now()
         async with conn.transaction():
-            await move_orders(conn, [order], to, now=now, actor=actor, reason=reason)
+            # Lanes are locked before orders are moved, here as everywhere: the other way round two could
+            # wait for each other.
             if order.state in KEPT_UNSEEN:
                 await self._allocator.give_back(
                     conn, [order.order_id], order.lanes, actor=actor, reason=reason
                 )
+            await move_orders(conn, [order], to, now=now, actor=actor, reason=reason)
             if to is OrderState.REFUNDED:
                 await self._ledger.reverse_order(conn, order.order_id, now)
         _log.info("order.taken_back", order_id=order.order_id, was=order.state.value, state=to.value)
