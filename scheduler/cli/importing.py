@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ import click
 from rich.progress import Progress
 
 from core.codes.importer import ImportOrder, ImportProgress, ImportReport
+from core.codes.readers import CodeFile
 from core.codes.rows import Refused
 from core.db.pool import Connection
 from core.errors import UnknownConsignor, UnknownSku
@@ -115,10 +117,17 @@ def import_codes(
 async def _import(
     session: Session, wish: Wish, watch: _Watch, keep: Callable[[Sequence[Refused]], None] | None
 ) -> ImportReport:
+    # An unreadable file is refused before a SKU is added for it.
+    await asyncio.to_thread(_open_once, wish.path)
     async with open_core(session.settings(), "consignd import") as core:
         async with core.pool.acquire() as conn, conn.transaction():
             order = await _order(conn, wish, core.settings.sync.lanes, session.actor)
         return await core.importer.run(order, watch.note, keep)
+
+
+def _open_once(path: Path) -> None:
+    with CodeFile(path):
+        return
 
 
 async def _order(conn: Connection, wish: Wish, lanes: int, actor: str) -> ImportOrder:

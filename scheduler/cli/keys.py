@@ -99,9 +99,8 @@ def rotate_keys(session: Session, finish: bool, as_json: bool) -> None:
     if as_json:
         print_json(rotation)
         return
-    say(
-        f"wrapped {rotation.rewrapped} batches anew under {rotation.current}; {rotation.already} were already"
-    )
+    moved = f"batches moved to it: {rotation.rewrapped}, there before: {rotation.already}"
+    say(f"{rotation.current} is the current key; {moved}")
     if rotation.retired:
         say(f"these keys wrap nothing any more: {', '.join(rotation.retired)}")
     if not settings.keys.files:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import sys
@@ -13,6 +14,7 @@ import structlog
 import uvloop
 
 from config.settings import Settings
+from core.errors import InvalidInput
 from scheduler.cli.session import Session
 from scheduler.composition import open_channels, open_core
 from scheduler.daemon import Daemon
@@ -71,7 +73,20 @@ class _Watch:
         async with open_core(self._settings) as core, open_channels(core) as channels:
             daemon = Daemon(core, channels)
             self._starting = None
-            await daemon.run(self._stop)
+            try:
+                await daemon.run(self._stop)
+            except OSError as error:
+                raise self._taken(error) from error
+
+    def _taken(self, error: OSError) -> Exception:
+        """What to do about an address where we cannot listen."""
+        if error.errno not in (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES):
+            return error
+        web = self._settings.web
+        return InvalidInput(
+            f"web: cannot listen on {web.host} port {web.port} ({os.strerror(error.errno)}): stop what "
+            "listens there, or choose another [web] port (CONSIGND_WEB__PORT)"
+        )
 
     def _told(self, number: signal.Signals) -> None:
         if self._stop.is_set():

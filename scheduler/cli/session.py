@@ -56,7 +56,7 @@ class Session:
 
     def drive(self, work: Coroutine[None, None, _T]) -> _T:
         """Run a command's work to its end; Ctrl-C and SIGTERM cancel it, so that it can clean up."""
-        with asyncio.Runner() as runner:
+        with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
             return runner.run(_terminable(work))
 
 

@@ -241,7 +241,7 @@ def withdraw_stock(
     if as_json:
         print_json({"sku_ref": sku_ref, "consignor": consignor, "withdrawn": len(places), "places": places})
     else:
-        say(f"withdrew {len(places)} codes of {sku_ref} for {consignor}")
+        say(f"{sku_ref}: withdrawn for {consignor}: {len(places)}")
 
 
 async def _withdraw(
