@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from core.db.pool import Pool
-from tests.scheduler.command_line import CONSIGND, House, count, start
+from tests.scheduler.command_line import CONSIGND, SHOP, House, count, start
 
 _PATIENCE_SECONDS = 60.0
 
@@ -43,9 +43,10 @@ def test_a_data_directory_is_all_the_set_up_that_a_first_import_needs(tmp_path: 
 
 
 @contextmanager
-def running(house: House) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
+def running(house: House, *before: str) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
     """The daemon on a free port, and the lines it logged up to its start."""
-    process = start(house, "run", environ={"CONSIGND_WEB__PORT": "0", "CONSIGND_LOG__FORMAT": "json"})
+    environ = {"CONSIGND_WEB__PORT": "0", "CONSIGND_LOG__FORMAT": "json"}
+    process = start(house, *before, "run", environ=environ)
     lines: list[str] = []
     try:
         assert process.stderr is not None
@@ -115,7 +116,7 @@ def test_a_port_that_is_taken_is_said_in_one_line(house: House) -> None:
 async def test_an_import_interrupted_by_ctrl_c_leaves_all_consistent_and_goes_on(
     house: House, pool: Pool
 ) -> None:
-    total = 200_000
+    total = 120_000
     path = house.file("many.txt", "".join(f"MANY-{n:012}\n" for n in range(total)))
     arguments = ("import", path, "--sku", "CARD-20", "--consignor", "Kaart", "--json")
     process = await asyncio.to_thread(start, house, *arguments)
@@ -138,3 +139,24 @@ async def test_an_import_interrupted_by_ctrl_c_leaves_all_consistent_and_goes_on
     checked = await asyncio.to_thread(start, house, "check", "--json")
     told, noted = await asyncio.to_thread(checked.communicate)
     assert checked.returncode == 0, told + noted
+
+
+def test_sync_now_asks_the_daemon_that_serves_these_settings(house: House) -> None:
+    config = house.file("shop.toml", SHOP)
+    with running(house, "--config", config) as (_, lines):
+        port = address_of(lines).rpartition(":")[2]
+        result = house.run("--config", config, "sync", "now", "--json", environ={"CONSIGND_WEB__PORT": port})
+        (row,) = json.loads(result.stdout)["channels"]
+        assert (row["channel"], row["daemon_asked"]) == ("shop", True), row
+
+
+def test_a_second_signal_ends_the_daemon_at_once(house: House) -> None:
+    with running(house) as (process, _):
+        os.kill(process.pid, signal.SIGSTOP)
+        # Both are waiting when it goes on, SIGINT before SIGTERM: the later one finds it stopping.
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
+        os.kill(process.pid, signal.SIGCONT)
+        _, rest = process.communicate(timeout=10)
+    assert process.returncode in (128 + signal.SIGINT, 128 + signal.SIGTERM), rest
+    assert "daemon.stopped_at_once" in rest
