@@ -9,6 +9,7 @@ from aiohttp import web
 from web.access import GuessLimiter
 from web.api.server import ApiServer
 from web.callbacks import BODY_LIMIT_BYTES, CallbackDesk
+from web.console.server import ConsoleServer
 from web.live import LiveNews
 from web.metrics import WebMetrics
 from web.services import Services
@@ -20,6 +21,7 @@ def create_app(services: Services) -> web.Application:
     metrics = WebMetrics(services.metrics)
     news, limiter = LiveNews(services.pool), GuessLimiter()
     ApiServer(services, metrics, news, limiter).add_to(app)
+    ConsoleServer(services, news, limiter).add_to(app)
     _add_callbacks(app, services, metrics)
     app.on_shutdown.append(lambda _: news.close())
     _add_health(app, services, metrics)

@@ -1,0 +1,76 @@
+"""Decides what people can do from the console: pause, resume, compare, show a code, replace one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from aiohttp import web
+
+from core.codes.custody import trace
+from core.orders.replacement import Replacements
+from core.types import OrderId
+from web.api.channels import set_paused
+from web.api.problems import Problem
+from web.api.route import read_place
+from web.console.visit import Shown, Visit
+from web.console.words import ENGLISH
+
+Form = Mapping[str, str]
+
+
+async def pause(visit: Visit, form: Form) -> Shown:
+    """A channel off sale."""
+    name = visit.path("name")
+    await set_paused(visit.services, name, visit.services.now(), visit.session.token.name, _reason(form))
+    visit.session.notice = ENGLISH["paused_done"] % name
+    raise web.HTTPSeeOther("/console/channels")
+
+
+async def resume(visit: Visit, form: Form) -> Shown:
+    """A channel on sale again."""
+    name = visit.path("name")
+    await set_paused(visit.services, name, None, visit.session.token.name, _reason(form))
+    visit.session.notice = ENGLISH["resumed_done"] % name
+    raise web.HTTPSeeOther("/console/channels")
+
+
+async def sync(visit: Visit, form: Form) -> Shown:
+    """A channel read and compared now."""
+    name = visit.path("name")
+    await visit.services.sync_now(name)
+    visit.session.notice = ENGLISH["synced_done"] % name
+    raise web.HTTPSeeOther("/console/channels")
+
+
+async def reveal(visit: Visit, form: Form) -> Shown:
+    """A code in clear, on this one answer, once the row that says so is committed."""
+    place, token = read_place(visit.path("place")), visit.session.token
+    async with visit.services.pool.acquire() as conn:
+        async with conn.transaction():
+            payload = await visit.services.opener.reveal(
+                conn, place, actor=token.name, role=token.role.value, reason=_reason(form)
+            )
+        story = await trace(conn, place)
+    return Shown("code.html", {"place": str(place), "story": story, "payload": payload})
+
+
+async def replace(visit: Visit, form: Form) -> Shown:
+    """Another code for an invalid one."""
+    order_id, bad = visit.path("order_id"), read_place(form.get("place", ""))
+    if not order_id.isascii() or not order_id.isdigit() or int(order_id) >= 2**63:
+        raise Problem(404, "Not known", "order ids are numbers; look for it under Orders")
+    services = visit.services
+    replacements = Replacements(services.pool, services.allocator, services.now)
+    new = await replacements.replace(
+        OrderId(int(order_id)), bad, actor=visit.session.token.name, reason=_reason(form)
+    )
+    services.wake_all()
+    visit.session.notice = ENGLISH["replaced_done"] % (bad, new)
+    raise web.HTTPSeeOther(f"/console/orders/{order_id}")
+
+
+def _reason(form: Form) -> str:
+    reason = form.get("reason", "").strip()
+    if not reason:
+        raise Problem(422, "Not understood", "say why; the reason is kept")
+    return reason[:500]

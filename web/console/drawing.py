@@ -1,0 +1,165 @@
+"""Decides how numbers become pictures and short texts: money, ages, tones, bars and waterfalls. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from core.money.money import Money
+from core.types import OrderState
+from core.views.channels import ChannelView
+from core.views.ledger import ExplainedLine
+from core.views.orders import MinuteCount
+from core.views.stock import ListingView, Shown
+
+_TONES = {
+    OrderState.DELIVERED: "good",
+    OrderState.ACCEPTED: "busy",
+    OrderState.DELIVERING: "busy",
+    OrderState.RESERVED: "calm",
+    OrderState.HELD: "warn",
+    OrderState.PARKED: "warn",
+    OrderState.UNSURE: "warn",
+    OrderState.REFUSED: "bad",
+    OrderState.RELEASED: "quiet",
+    OrderState.CANCELLED: "quiet",
+    OrderState.REFUNDED: "quiet",
+}
+_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+
+
+def tone(state: OrderState) -> str:
+    """The colour of an order's state."""
+    return _TONES[state]
+
+
+def amount(minor: int | None, currency: str) -> str:
+    """An amount in major units with its currency; a dash for none."""
+    if minor is None:
+        return "–"
+    money = Money(minor, currency)
+    number, name = str(money).split(" ")
+    whole, point, rest = number.partition(".")
+    return f"{int(whole):,}{point}{rest} {name}" if whole != "-0" else f"{number} {name}"
+
+
+def count(number: int | None) -> str:
+    """A whole number as people read it; a dash for none."""
+    return "–" if number is None else f"{number:,}"
+
+
+def age(at: datetime | None, now: datetime) -> str:
+    """How long ago, or how long until, in one unit."""
+    if at is None:
+        return "–"
+    seconds = int((now - at).total_seconds())
+    size = abs(seconds)
+    if size < _MINUTE:
+        text = f"{size} s"
+    elif size < _HOUR:
+        text = f"{size // _MINUTE} min"
+    elif size < 2 * _DAY:
+        text = f"{size // _HOUR} h"
+    else:
+        text = f"{size // _DAY} d"
+    return f"{text} ago" if seconds >= 0 else f"in {text}"
+
+
+def moment(at: datetime | None) -> str:
+    """A moment in full, UTC."""
+    return "–" if at is None else f"{at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """How an offer is, in one word, a colour, and the one quantity and price to show."""
+
+    word: str
+    tone: str
+    shown: Shown
+
+
+def cell(listing: ListingView) -> Cell:
+    """What the matrix shows of a listing: what was seen last, else what was told, else what is wanted."""
+    wanted, published, observed = listing.wanted, listing.published, listing.observed
+    newest = observed if observed.at and (not published.at or observed.at >= published.at) else published
+    shown = newest if newest.at else wanted
+    if listing.refusal is not None:
+        return Cell("refused", "bad", shown)
+    if not wanted.at and not shown.at:
+        return Cell("unknown", "quiet", shown)
+    if listing.dirty or (wanted.at and not published.at):
+        return Cell("moving", "busy", shown)
+    if wanted.on is False and shown.on is False:
+        return Cell("off", "quiet", shown)
+    if (shown.quantity, shown.on) != (wanted.quantity, wanted.on):
+        return Cell("differs", "warn", shown)
+    return Cell("agrees", "good", shown)
+
+
+def channel_tone(channel: ChannelView) -> str:
+    """The colour of a channel."""
+    if channel.paused_at is not None:
+        return "quiet"
+    if not all(part.ok for part in channel.health):
+        return "bad"
+    return "warn" if channel.driven_by is None or channel.refused else "good"
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A rectangle of a picture, in its own units, with what it says."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    label: str
+    text: str
+    tone: str
+
+
+def minute_bars(minutes: Sequence[MinuteCount], width: float = 600.0, height: float = 120.0) -> list[Bar]:
+    """A bar for each minute, as high as its share of the busiest."""
+    most = max((minute.orders for minute in minutes), default=0) or 1
+    step = width / max(1, len(minutes))
+    bars = []
+    for place, minute in enumerate(minutes):
+        size = round(max(1.5, height * minute.orders / most) if minute.orders else 0.0, 2)
+        bars.append(
+            Bar(
+                x=round(place * step, 2),
+                y=round(height - size, 2),
+                width=round(step * 0.72, 2),
+                height=size,
+                label="",
+                text=f"{minute.minute:%H:%M}: {minute.orders}",
+                tone="now" if place == len(minutes) - 1 else "busy",
+            )
+        )
+    return bars
+
+
+def waterfall(line: ExplainedLine, width: float = 420.0, row: float = 34.0) -> list[Bar]:
+    """The gross price on top, and below it what each rule took, each beginning where the last one ended."""
+    scale = width / max(1, line.gross_minor, *(step.amount_minor for step in line.steps))
+    whole = amount(line.gross_minor, line.currency)
+    bars = [Bar(0, 0, round(line.gross_minor * scale, 2), row - 12, "gross", whole, "gross")]
+    at = 0
+    for place, step in enumerate(line.steps, start=1):
+        party = step.rule.split(" ")[-1]
+        start = max(0, min(at, at + step.amount_minor))
+        bars.append(
+            Bar(
+                x=round(start * scale, 2),
+                y=place * row,
+                width=max(1.5, round(abs(step.amount_minor) * scale, 2)),
+                height=row - 12,
+                label=party,
+                text=amount(step.amount_minor, line.currency),
+                tone=party if step.amount_minor >= 0 else "loss",
+            )
+        )
+        at += step.amount_minor
+    return bars

@@ -1,0 +1,161 @@
+"""Decides what each page of the console shows."""
+
+from __future__ import annotations
+
+from core.codes.custody import Trace, trace
+from core.errors import InvalidInput, UnknownOrder
+from core.types import OrderId, OrderRef, OrderState
+from core.views.channels import channels
+from core.views.ledger import Balance, ExplainedOrder, balances, explain_order
+from core.views.orders import (
+    OrderFilter,
+    open_by_state,
+    order_detail,
+    order_page,
+    orders_per_minute,
+    recent_moves,
+)
+from core.views.overview import StockOverview, stock_overview
+from core.views.stock import ListingView, listings, sku_detail, sku_page
+from web.access import Right
+from web.api.route import read_place
+from web.console.drawing import minute_bars, waterfall
+from web.console.visit import Shown, Visit
+
+_SKUS_PER_PAGE = 40
+_ORDERS_PER_PAGE = 50
+_LATEST_MOVES = 14
+
+
+async def overview(visit: Visit) -> Shown:
+    """What an operator looks at first."""
+    services = visit.services
+
+    async def read_stock() -> StockOverview:
+        async with services.pool.acquire() as conn:
+            return await stock_overview(conn, services.now())
+
+    async with services.pool.acquire() as conn:
+        minutes = await orders_per_minute(conn, services.now())
+        values = {
+            "channels": await channels(conn, services.now()),
+            "open": await open_by_state(conn),
+            "moves": await recent_moves(conn, _LATEST_MOVES),
+        }
+    return Shown(
+        "overview.html",
+        values
+        | {
+            "stock": await visit.memory.get("stock", read_stock, StockOverview),
+            "bars": minute_bars(minutes),
+            "busiest": max(minute.orders for minute in minutes),
+            "orders_hour": sum(minute.orders for minute in minutes),
+        },
+    )
+
+
+async def stock(visit: Visit) -> Shown:
+    """SKUs by channels."""
+    services = visit.services
+    async with services.pool.acquire() as conn:
+        page = await sku_page(
+            conn,
+            services.now(),
+            after=visit.query("after") or "",
+            text=visit.query("text"),
+            limit=_SKUS_PER_PAGE,
+        )
+        found = await listings(conn, sku_ids=[sku.sku_id for sku in page.skus])
+    matrix: dict[str, dict[str, list[ListingView]]] = {}
+    for listing in found:
+        matrix.setdefault(listing.sku_ref, {}).setdefault(listing.channel, []).append(listing)
+    return Shown(
+        "stock.html",
+        {
+            "page": page,
+            "matrix": matrix,
+            "columns": sorted({listing.channel for listing in found}),
+            "text": visit.query("text") or "",
+        },
+    )
+
+
+async def sku(visit: Visit) -> Shown:
+    """One SKU with why."""
+    async with visit.services.pool.acquire() as conn:
+        detail = await sku_detail(conn, visit.services.now(), visit.path("sku_ref"))
+    return Shown("sku.html", {"detail": detail})
+
+
+async def orders(visit: Visit) -> Shown:
+    """Orders, newest first."""
+    state = visit.query("state")
+    if state is not None and state not in set(OrderState):
+        raise InvalidInput(f"state {state!r} is none of {', '.join(OrderState)}")
+    before = visit.query("before")
+    wanted = OrderFilter(
+        state=None if state is None else OrderState(state),
+        channel=visit.query("channel"),
+        sku_ref=visit.query("sku_ref"),
+        order_ref=_ref(visit.query("order_ref")),
+    )
+    async with visit.services.pool.acquire() as conn:
+        page = await order_page(
+            conn, wanted, before=None if before is None else _number(before), limit=_ORDERS_PER_PAGE
+        )
+        names = [channel.name for channel in await channels(conn, visit.services.now())]
+    return Shown(
+        "orders.html",
+        {"page": page, "wanted": wanted, "states": list(OrderState), "names": names, "before": before},
+    )
+
+
+async def order(visit: Visit) -> Shown:
+    """One order, its life, its codes' places, and for those who may see it where its money goes."""
+    order_id = OrderId(_number(visit.path("order_id")))
+    explained: ExplainedOrder | None = None
+    async with visit.services.pool.acquire() as conn:
+        detail = await order_detail(conn, order_id)
+        if visit.session.token.may(Right.MONEY) and detail.journal:
+            explained = await explain_order(conn, order_id)
+    falls = [(line, waterfall(line)) for line in explained.lines] if explained else []
+    return Shown("order.html", {"detail": detail, "falls": falls})
+
+
+async def code(visit: Visit) -> Shown:
+    """The story of a code, without the code."""
+    place = read_place(visit.path("place"))
+    async with visit.services.pool.acquire() as conn:
+        story: Trace = await trace(conn, place)
+    return Shown("code.html", {"place": str(place), "story": story, "payload": None})
+
+
+async def channel_list(visit: Visit) -> Shown:
+    """Channels and how they are."""
+    async with visit.services.pool.acquire() as conn:
+        return Shown("channels.html", {"channels": await channels(conn, visit.services.now())})
+
+
+async def money(visit: Visit) -> Shown:
+    """Balances by currency and party."""
+
+    async def read_balances() -> tuple[Balance, ...]:
+        async with visit.services.pool.acquire() as conn:
+            return await balances(conn)
+
+    found: tuple[Balance, ...] = await visit.memory.get("balances", read_balances, tuple)
+    currencies: dict[str, list[Balance]] = {}
+    for balance in found:
+        currencies.setdefault(balance.currency, []).append(balance)
+    return Shown("money.html", {"currencies": currencies})
+
+
+def _ref(text: str | None) -> OrderRef | None:
+    return None if text is None else OrderRef(text)
+
+
+def _number(text: str) -> int:
+    """An id as it stands in an address."""
+    if not text.isascii() or not text.isdigit() or int(text) >= 2**63:
+        raise UnknownOrder(f"order {text[:40]!r}: order ids are numbers; look for it under Orders")
+    return int(text)

@@ -1,0 +1,211 @@
+"""Moves browsers through the console: signing in and out, pages, actions, live news, our own files."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from importlib.resources import files
+from urllib.parse import urlsplit
+
+import structlog
+from aiohttp import web
+
+from web.access import GuessLimiter, Right, find_token, roles_with
+from web.api.problems import Problem, problem_of
+from web.console import actions, pages
+from web.console.sessions import COOKIE, IDLE_SECONDS, Session, Sessions
+from web.console.visit import SECURITY_HEADERS, Memory, Renderer, Shown, Visit
+from web.console.words import ENGLISH
+from web.live import LiveNews
+from web.services import Services
+
+ROOT = "/console"
+_FILES = {"console.css": "text/css", "console.js": "text/javascript", "icon.svg": "image/svg+xml"}
+
+_log = structlog.get_logger()
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+ShowPage = Callable[[Visit], Awaitable[Shown]]
+Act = Callable[[Visit, actions.Form], Awaitable[Shown]]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page: where it stands, whom it lets in, and what it shows."""
+
+    path: str
+    right: Right
+    show: ShowPage
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Something that is done by posting a form."""
+
+    path: str
+    right: Right
+    act: Act
+
+
+PAGES = (
+    Page("", Right.READ, pages.overview),
+    Page("/stock", Right.READ, pages.stock),
+    Page("/stock/{sku_ref}", Right.READ, pages.sku),
+    Page("/orders", Right.READ, pages.orders),
+    Page("/orders/{order_id}", Right.READ, pages.order),
+    Page("/codes/{place}", Right.READ, pages.code),
+    Page("/channels", Right.READ, pages.channel_list),
+    Page("/money", Right.MONEY, pages.money),
+)
+ACTIONS = (
+    Action("/channels/{name}/pause", Right.OPERATE, actions.pause),
+    Action("/channels/{name}/resume", Right.OPERATE, actions.resume),
+    Action("/channels/{name}/sync", Right.OPERATE, actions.sync),
+    Action("/codes/{place}/reveal", Right.REVEAL, actions.reveal),
+    Action("/orders/{order_id}/replace", Right.OPERATE, actions.replace),
+)
+
+
+class ConsoleServer:
+    """The console of one application."""
+
+    def __init__(self, services: Services, news: LiveNews, limiter: GuessLimiter) -> None:
+        self._services = services
+        self._news = news
+        self._limiter = limiter
+        self._sessions = Sessions()
+        self._memory = Memory()
+        self._renderer = Renderer()
+        folder = files("web.console").joinpath("static")
+        self._files = {name: folder.joinpath(name).read_bytes() for name in _FILES}
+
+    def add_to(self, app: web.Application) -> None:
+        """Make every page and action reachable."""
+        router = app.router
+        router.add_get("/", self._to_console)
+        router.add_get(f"{ROOT}/", self._to_console)
+        router.add_get(f"{ROOT}/static/{{name}}", self._file)
+        router.add_get(f"{ROOT}/sign-in", self._sign_in_page)
+        router.add_post(f"{ROOT}/sign-in", self._sign_in)
+        router.add_post(f"{ROOT}/sign-out", self._sign_out)
+        router.add_get(f"{ROOT}/events", self._events)
+        for page in PAGES:
+            router.add_get(ROOT + page.path, self._shows(page))
+        for action in ACTIONS:
+            router.add_post(ROOT + action.path, self._does(action))
+
+    async def _to_console(self, _: web.Request) -> web.Response:
+        raise web.HTTPSeeOther(ROOT)
+
+    async def _file(self, raw: web.Request) -> web.Response:
+        name = raw.match_info["name"]
+        if name not in self._files:
+            raise web.HTTPNotFound(text="no such file\n")
+        headers = dict(SECURITY_HEADERS) | {"Cache-Control": "no-cache"}
+        return web.Response(body=self._files[name], content_type=_FILES[name], headers=headers)
+
+    # Signing in and out.
+
+    async def _sign_in_page(self, raw: web.Request) -> web.Response:
+        return self._render(Shown("sign_in.html", {"problem": None}), None, raw)
+
+    async def _sign_in(self, raw: web.Request) -> web.Response:
+        address = raw.remote or "unknown"
+        if _from_elsewhere(raw):
+            return self._sorry(Problem(403, ENGLISH["wrong"], ENGLISH["form_old"]), None, raw)
+        if self._limiter.wait_seconds(address):
+            return self._render(Shown("sign_in.html", {"problem": ENGLISH["too_many"]}, 429), None, raw)
+        token = find_token(self._services.tokens, str((await raw.post()).get("token", "")).strip())
+        if token is None:
+            self._limiter.failed(address)
+            return self._render(Shown("sign_in.html", {"problem": ENGLISH["token_wrong"]}, 401), None, raw)
+        # A session that was there before is not taken over: whoever planted it would share the new one.
+        self._sessions.close(raw.cookies.get(COOKIE))
+        response = web.Response(status=303, headers={**SECURITY_HEADERS, "Location": ROOT})
+        response.set_cookie(
+            COOKIE,
+            self._sessions.open(token),
+            max_age=int(IDLE_SECONDS),
+            path=ROOT,
+            httponly=True,
+            secure=self._services.secure_cookies,
+            samesite="Strict",
+        )
+        _log.info("console.signed_in", who=token.name, role=token.role.value)
+        return response
+
+    async def _sign_out(self, raw: web.Request) -> web.Response:
+        session = self._session(raw)
+        form = await raw.post()
+        if session is not None and session.posted(str(form.get("csrf", ""))):
+            self._sessions.close(raw.cookies.get(COOKIE))
+        response = web.Response(status=303, headers={**SECURITY_HEADERS, "Location": f"{ROOT}/sign-in"})
+        response.del_cookie(COOKIE, path=ROOT)
+        return response
+
+    def _session(self, raw: web.Request) -> Session | None:
+        return self._sessions.find(raw.cookies.get(COOKIE))
+
+    # Pages and actions.
+
+    def _shows(self, page: Page) -> Handler:
+        async def handle(raw: web.Request) -> web.StreamResponse:
+            session = self._session(raw)
+            if session is None:
+                raise web.HTTPSeeOther(f"{ROOT}/sign-in")
+            visit = self._visit(session, raw)
+            return await self._guarded(page.right, session, raw, lambda: page.show(visit))
+
+        return handle
+
+    def _does(self, action: Action) -> Handler:
+        async def handle(raw: web.Request) -> web.StreamResponse:
+            session = self._session(raw)
+            if session is None:
+                raise web.HTTPSeeOther(f"{ROOT}/sign-in")
+            form = {name: value for name, value in (await raw.post()).items() if isinstance(value, str)}
+            if _from_elsewhere(raw) or not session.posted(form.get("csrf", "")):
+                return self._sorry(Problem(403, ENGLISH["wrong"], ENGLISH["form_old"]), session, raw)
+            visit = self._visit(session, raw)
+            return await self._guarded(action.right, session, raw, lambda: action.act(visit, form))
+
+        return handle
+
+    async def _events(self, raw: web.Request) -> web.StreamResponse:
+        if self._session(raw) is None:
+            raise web.HTTPUnauthorized(text="sign in first\n")
+        return await self._news.stream(raw)
+
+    def _visit(self, session: Session, raw: web.Request) -> Visit:
+        return Visit(self._services, session, raw, self._memory)
+
+    async def _guarded(
+        self, right: Right, session: Session, raw: web.Request, work: Callable[[], Awaitable[Shown]]
+    ) -> web.Response:
+        """Render what the work shows; what goes wrong is a page as well."""
+        try:
+            if not session.token.may(right):
+                detail = ENGLISH["not_allowed_help"] % ", ".join(roles_with(right))
+                raise Problem(403, ENGLISH["not_allowed"], detail)
+            return self._render(await work(), session, raw)
+        except web.HTTPRedirection as redirection:
+            headers = {**SECURITY_HEADERS, "Location": redirection.headers["Location"]}
+            return web.Response(status=redirection.status, headers=headers)
+        except Exception as error:
+            problem = problem_of(error)
+            if problem is None:
+                _log.exception("console.failed", path=raw.path)
+                problem = Problem(500, ENGLISH["wrong"], "The log of the daemon tells more.")
+            return self._sorry(problem, session, raw)
+
+    def _sorry(self, problem: Problem, session: Session | None, raw: web.Request) -> web.Response:
+        return self._render(Shown("sorry.html", {"problem": problem}, problem.status), session, raw)
+
+    def _render(self, shown: Shown, session: Session | None, raw: web.Request) -> web.Response:
+        return self._renderer.page(shown, session, self._services, raw.path.removeprefix(ROOT))
+
+
+def _from_elsewhere(raw: web.Request) -> bool:
+    """Whether a browser says that another site posts this."""
+    origin = raw.headers.get("Origin")
+    return origin is not None and urlsplit(origin).netloc != raw.host
