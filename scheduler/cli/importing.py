@@ -17,7 +17,7 @@ from core.codes.importer import ImportOrder, ImportProgress, ImportReport
 from core.codes.readers import CodeFile
 from core.codes.rows import Refused
 from core.db.pool import Connection
-from core.errors import UnknownConsignor, UnknownSku
+from core.errors import InvalidInput, UnknownConsignor, UnknownSku
 from core.money.money import Money
 from core.offers.catalogue import (
     NewSku,
@@ -97,6 +97,8 @@ def import_codes(
     was imported.
     """
     session = ctx.ensure_object(Session)
+    if currency is not None and unit_cost is None:
+        raise InvalidInput(f"--currency {currency}: say what one code costs too, with --unit-cost")
     cost = money(unit_cost, currency, "--unit-cost")
     wish = Wish(file, sku_ref, consignor, cost, expires, priority, dry_run)
     session.settings()
@@ -105,7 +107,7 @@ def import_codes(
         try:
             report = session.drive(_import(session, wish, watch, keep))
         except (KeyboardInterrupt, Terminated):
-            note(f"consignd: {watch.imported} codes are in; import the same file again and the rest follows")
+            note(f"consignd: at least {watch.imported} codes are in; import the same file again for the rest")
             raise
     _tell_refused(report)
     if as_json:
