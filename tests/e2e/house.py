@@ -1,4 +1,4 @@
-"""Sets a whole house up for an end-to-end test: sandbox marketplaces, settings, codes, the daemon, the verdict."""
+"""Sets a whole house up for an end-to-end test: sandboxes, settings, codes, the daemon, and the verdict."""
 
 from __future__ import annotations
 
@@ -274,7 +274,8 @@ async def _apart(core: Core, markets: Markets) -> list[str]:
         if not (view.wanted.quantity == observed == shown) or view.dirty or unseen:
             found.append(
                 f"{view.channel} {view.listing_ref}: wanted {view.wanted.quantity}, observed {observed}, "
-                f"really {shown}, {'dirty' if view.dirty else 'settled'}, {'not seen since' if unseen else 'seen'}, {view.refusal or ''}"
+                f"really {shown}{', dirty' if view.dirty else ''}{', not seen since' if unseen else ''}"
+                f"{', ' + view.refusal if view.refusal else ''}"
             )
     return found
 
