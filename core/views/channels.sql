@@ -33,9 +33,9 @@ JOIN channel ON channel.channel_id = channel_health.channel_id
 ORDER BY channel.name, channel_health.subject
 
 -- name: cursors
--- How far each channel has been read; its reading of our own stock marks is no news to people.
+-- When each channel was last read; the cursors of our own work are no news to people.
 SELECT channel.name, channel_cursor.subject, channel_cursor.moved_at
 FROM channel_cursor
 JOIN channel ON channel.channel_id = channel_cursor.channel_id
-WHERE channel_cursor.subject NOT LIKE 'marks.%'
+WHERE channel_cursor.subject IN ('orders', 'payouts')
 ORDER BY channel.name, channel_cursor.subject
