@@ -69,7 +69,7 @@ class Intake:
         if told.payment in (Payment.CANCELLED, Payment.REFUNDED):
             return await self._take_back(terms, told, ours, listings, actor)
         if told.fulfilled:
-            return await self._note_fulfilled(terms, told)
+            return await self._note_fulfilled(terms, told, actor)
         request = reserve_request(terms, told, ours, listings, self._now())
         answer = await self._allocator.reserve(request)
         if not answer.repeated:
@@ -81,11 +81,20 @@ class Intake:
             return await self._note_paid(terms, answer.order_id, actor)
         return TakenIn(answer.order_id, answer.state)
 
-    async def _note_fulfilled(self, terms: ChannelTerms, told: ChannelOrder) -> TakenIn:
-        """The channel says the buyer has codes. Of an order we do not know, they are not ours."""
+    async def _note_fulfilled(self, terms: ChannelTerms, told: ChannelOrder, actor: str) -> TakenIn:
+        """The channel says the buyer has codes.
+
+        Of an order we do not know, or have not begun to deliver, they are not ours: what we keep for it is
+        let go. While our own delivery is under way, asking about that decides.
+        """
         async with self._pool.acquire() as conn:
             order = await find_order(conn, terms.channel_id, told.order_ref)
-        return TakenIn(None, None) if order is None else TakenIn(order.order_id, order.state)
+            if order is None:
+                return TakenIn(None, None)
+            if order.state in KEPT_UNSEEN or order.state is OrderState.PARKED:
+                reason = "the channel delivered codes of its own"
+                return TakenIn(order.order_id, await self.cancel(conn, order, actor=actor, reason=reason))
+        return TakenIn(order.order_id, order.state)
 
     async def _note_paid(self, terms: ChannelTerms, order_id: OrderId, actor: str) -> TakenIn:
         """A known order is paid: deliver what is kept, or look for codes anew if it was let go."""
