@@ -16,10 +16,13 @@ from core.errors import StaleVersion
 from core.offers.terms import ChannelTerms, Shortage
 from core.orders.closing import Closing, SaleCloser
 from core.orders.intake import Intake, wanted_lines
-from core.orders.orders import Order, due_orders, find_order, load_order, move_orders, set_due
-from core.types import LineCodes, OrderRef, OrderState
+from core.orders.orders import Order, due_orders, find_order, load_order, load_orders, move_orders, set_due
+from core.types import LineCodes, OrderId, OrderRef, OrderState
 
-_ADOPT_ORDERS = load_queries("core.orders", "orders.sql")["adopt_orders"]
+_SQL = load_queries("core.orders", "orders.sql")
+_ADOPT_ORDERS = _SQL["adopt_orders"]
+_WHY_TAKEN_BACK = _SQL["why_taken_back"]
+_TAKEN_BACK_UNDONE = _SQL["taken_back_undone"]
 _TRIES = 5
 _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 60.0
@@ -63,10 +66,15 @@ class Fulfilment:
             return await due_orders(conn, terms.channel_id, self._now(), limit)
 
     async def adopt(self, terms: ChannelTerms) -> None:
-        """Look at once at what a former driver of the channel had under way."""
+        """Look at once at what a former driver of the channel had under way, and finish what it began."""
         now = self._now()
         soon = now + timedelta(seconds=_ATTEMPT_SECONDS)
         await self._pool.execute(_ADOPT_ORDERS, terms.channel_id, now, soon)
+        rows = await self._pool.fetch(_TAKEN_BACK_UNDONE, terms.channel_id)
+        async with self._pool.acquire() as conn:
+            undone = await load_orders(conn, [OrderId(row["order_id"]) for row in rows])
+        for order in undone:
+            await self._reverse_if_taken_back(order)
 
     async def start(self, orders: Sequence[Order]) -> list[Attempt]:
         """Write attempts down, commit, and only then open the codes.
@@ -98,8 +106,19 @@ class Fulfilment:
         return [Attempt(order, line_codes(order, opened.get(order.order_id, []))) for order in orders]
 
     async def delivered(self, terms: ChannelTerms, order: Order, reason: str = "") -> None:
-        """The channel has the codes: close the sale."""
-        await self._closer.close(Closing(order, terms, "deliver", reason))
+        """The channel has the codes: close the sale; it is reversed if it was taken back meanwhile."""
+        await self._reverse_if_taken_back(await self._closer.close(Closing(order, terms, "deliver", reason)))
+
+    async def _reverse_if_taken_back(self, order: Order) -> None:
+        """Looked at after the sale is closed: whoever takes an order back does it the other way round."""
+        async with self._pool.acquire() as conn:
+            why = await conn.fetchrow(_WHY_TAKEN_BACK, order.order_id)
+            if why is None:
+                return
+            try:
+                await self._intake.cancel(conn, order, actor=why["actor"], reason=why["reason"])
+            except StaleVersion:
+                _log.info("order.moved_meanwhile", order_id=order.order_id)
 
     async def unsure(self, order: Order, reason: str) -> None:
         """The attempt's outcome is unknown: from now on only asking may decide."""
@@ -184,8 +203,11 @@ class Fulfilment:
             await self._intake.cancel(conn, order, actor="shortage", reason=reason)
 
     async def release_expired(self, order: Order) -> None:
-        """Let the codes of an unpaid order go, now that its time is over."""
+        """Let the codes of an unpaid order go when its time is over; one looked at early waits on."""
         async with self._pool.acquire() as conn:
+            if order.hold_until is not None and self._now() < order.hold_until:
+                await set_due(conn, order.order_id, order.hold_until, failed=False)
+                return
             try:
                 async with conn.transaction():
                     await self._allocator.give_back(

@@ -22,7 +22,9 @@ from core.orders.lifecycle import KEPT_UNSEEN
 from core.orders.orders import Order, find_order, load_order, move_orders
 from core.types import ChannelOrder, Lane, ListingRef, OrderId, OrderLine, OrderState, Payment
 
-_ADD_TOMBSTONE = load_queries("core.orders", "orders.sql")["add_tombstone"]
+_SQL = load_queries("core.orders", "orders.sql")
+_ADD_TOMBSTONE = _SQL["add_tombstone"]
+_NOTE_TAKEN_BACK = _SQL["note_taken_back"]
 _PARKED_RETRY = timedelta(seconds=5)
 _TRIES = 5
 
@@ -175,13 +177,16 @@ class Intake:
     async def cancel(self, conn: Connection, order: Order, *, actor: str, reason: str) -> OrderState:
         """End an order that will not happen: give its codes back, or reverse its money if it was delivered.
 
-        While a delivery is under way nothing is done: the channel will refuse it, and that ends the order.
+        While a delivery is under way it is only written down: if the channel refuses the codes, that ends the
+        order; if the buyer turns out to have them, the sale is reversed then.
         Returns the state it is in then. Raises StaleVersion if it was moved meanwhile.
         """
         match order.state:
             case OrderState.DELIVERED:
                 to = OrderState.REFUNDED
-            case OrderState.CANCELLED | OrderState.REFUNDED | OrderState.DELIVERING | OrderState.UNSURE:
+            case OrderState.DELIVERING | OrderState.UNSURE:
+                return await self._note_taken_back(conn, order, actor, reason)
+            case OrderState.CANCELLED | OrderState.REFUNDED:
                 return order.state
             case _:
                 to = OrderState.CANCELLED
@@ -198,6 +203,15 @@ class Intake:
                 await self._ledger.reverse_order(conn, order.order_id, now)
         _log.info("order.taken_back", order_id=order.order_id, was=order.state.value, state=to.value)
         return to
+
+    async def _note_taken_back(self, conn: Connection, order: Order, actor: str, reason: str) -> OrderState:
+        """Written first and looked at second, as whoever closes the sale does it the other way round."""
+        assert not conn.is_in_transaction(), "it must be seen by others before we look"
+        await conn.execute(_NOTE_TAKEN_BACK, order.order_id, self._now(), actor, reason)
+        if (await load_order(conn, order.order_id)).move_no != order.move_no:
+            raise StaleVersion(f"order {order.order_ref}: moved while it was taken back; look again")
+        _log.info("order.taken_back_later", order_id=order.order_id, state=order.state.value, reason=reason)
+        return order.state
 
 
 def reserve_request(

@@ -62,6 +62,29 @@ WHERE open_order.channel_id = $1::int AND open_order.due_at <= $2::timestamptz
 ORDER BY open_order.due_at, open_order.order_id
 LIMIT $3::int
 
+-- name: note_taken_back
+-- Said while the delivery was under way; said again it changes nothing.
+INSERT INTO taken_back (order_id, told_at, actor, reason)
+VALUES ($1::bigint, $2::timestamptz, $3::text, $4::text)
+ON CONFLICT ON CONSTRAINT taken_back_key DO NOTHING
+
+-- name: why_taken_back
+SELECT actor, reason FROM taken_back WHERE order_id = $1::bigint
+
+-- name: taken_back_undone
+-- Orders of a channel that were taken back and are delivered all the same: their money is still to be reversed.
+SELECT taken_back.order_id
+FROM taken_back
+JOIN channel_order ON channel_order.order_id = taken_back.order_id
+JOIN LATERAL (
+    SELECT order_move.to_state
+    FROM order_move
+    WHERE order_move.order_id = taken_back.order_id
+    ORDER BY order_move.move_no DESC
+    LIMIT 1
+) last ON last.to_state = 'delivered'
+WHERE channel_order.channel_id = $1::int
+
 -- name: adopt_orders
 UPDATE open_order SET due_at = $2::timestamptz
 WHERE channel_id = $1::int AND due_at BETWEEN $2::timestamptz AND $3::timestamptz
