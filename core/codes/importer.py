@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
@@ -125,9 +126,8 @@ class Importer:
         started = time.monotonic()
         file = await asyncio.to_thread(CodeFile, order.path, expires_default=order.expires_default)
         with file:
-            async with self._pool.acquire() as conn:
+            async with self._pool.acquire() as conn, _committing_early(conn):
                 key = self._vault.new_batch_key(BatchId(await conn.fetchval(_NEXT_BATCH_ID)))
-                await conn.execute(_COMMIT_EARLY)
                 work = _Work(conn, order, key, self._now(), tell_refused)
                 try:
                     await _carry(work, _chunks(file, self._vault, key, work.now, self._chunk_rows), progress)
@@ -137,6 +137,19 @@ class Importer:
                 await work.finish()
         work.report.seconds = time.monotonic() - started
         return work.report
+
+
+@asynccontextmanager
+async def _committing_early(conn: Connection) -> AsyncIterator[None]:
+    """Until `finish` commits as usual; a connection that never got so far must reach nobody else."""
+    await conn.execute(_COMMIT_EARLY)
+    try:
+        yield
+    except UnreadableFile:
+        raise
+    except BaseException:
+        conn.terminate()
+        raise
 
 
 async def _carry(
@@ -260,10 +273,10 @@ class _Work:
 
     async def finish(self) -> None:
         """Write down what the import came to; when this returns, all of it survives a crash."""
+        await self._conn.execute(_COMMIT_AS_USUAL)
         order, report = self._order, self.report
         if order.dry_run:
             return
-        await self._conn.execute(_COMMIT_AS_USUAL)
         subject = f"SKU {order.sku.sku_ref}" if report.batch_id is None else f"batch {report.batch_id}"
         result = f"{order.path.name}: {report.imported} of {report.read} rows imported"
         await self._conn.execute(_ADD_AUDIT, self.now, order.actor, "import ended", subject, result)

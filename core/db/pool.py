@@ -133,6 +133,7 @@ async def open_pool(
             command_timeout=_COMMAND_SECONDS,
             server_settings={"application_name": application_name, "timezone": "UTC"},
             init=_prepare_connection,
+            reset=_nothing_to_undo,
         )
     except (ValueError, asyncpg.InterfaceError):
         # The message may quote a piece of the password, so nothing of it is passed on.
@@ -156,6 +157,13 @@ async def _prepare_connection(conn: asyncpg.Connection) -> None:
         )
     for kind in ("json", "jsonb"):
         await conn.set_type_codec(kind, schema="pg_catalog", encoder=_encode, decoder=json.loads)
+
+
+async def _nothing_to_undo(conn: asyncpg.Connection) -> None:
+    """Spare a round trip whenever a connection is given back; what was open is rolled back even so.
+
+    Hence nobody may leave a session setting, session lock or LISTEN behind: SET LOCAL, or terminate.
+    """
 
 
 def _encode(value: object) -> str:

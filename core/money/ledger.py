@@ -44,20 +44,32 @@ class Ledger:
         self._accounts: dict[tuple[str, str, str, str], int] = {}
 
     async def lay_out(self, sales: Sequence[Sale]) -> tuple[list[object], ...]:
-        """The columns of the sales' transactions and entries; `close_group` writes them with the moves.
+        """The columns of the sales' transactions and of their splits, which `close_group` writes.
 
         Accounts that are missing are made here, in transactions of their own, so that a new account never
         makes other daemons wait for it. A line that was posted before violates `journal_line_sold_once`.
         """
         ids = await self._transaction_ids.take(len(sales))
-        transactions: list[tuple[object, ...]] = []
-        entries: list[tuple[object, ...]] = []
-        for transaction_id, sale in zip(ids, sales, strict=True):
-            transactions.append((transaction_id, sale.lane, sale.order_id, sale.line_no, sale.plan_id))
-            for entry_no, posting in enumerate(sale.postings, start=1):
-                account_id = self._accounts.get(posting.account) or await self._open_account(posting.account)
-                entries.append((transaction_id, entry_no, account_id, posting.amount_minor))
-        return *_columns(transactions, 5), *_columns(entries, 4)
+        # By identity: whoever hands in sales that are split alike hands in the same postings.
+        splits = {id(sale.postings): sale.postings for sale in sales}
+        split_nos = {identity: number for number, identity in enumerate(splits)}
+        transactions: list[tuple[object, ...]] = [
+            (
+                transaction_id,
+                sale.lane,
+                sale.order_id,
+                sale.line_no,
+                sale.plan_id,
+                split_nos[id(sale.postings)],
+            )
+            for transaction_id, sale in zip(ids, sales, strict=True)
+        ]
+        entries: list[tuple[object, ...]] = [
+            (split_no, entry_no, await self._account_id(posting), posting.amount_minor)
+            for split_no, postings in enumerate(splits.values())
+            for entry_no, posting in enumerate(postings, start=1)
+        ]
+        return *_columns(transactions, 6), *_columns(entries, 4)
 
     async def reverse_order(self, conn: Connection, order_id: OrderId, now: datetime) -> int:
         """Post the exact negative of every sale of an order that stands; how many were reversed."""
@@ -76,14 +88,16 @@ class Ledger:
             await conn.execute(_COPY_NEGATED, transaction_id, sale["transaction_id"])
         return len(sales)
 
-    async def _open_account(self, account: tuple[str, str, str, str]) -> int:
-        account_id: int | None = await self._pool.fetchval(_FIND_ACCOUNT, *account)
-        if account_id is None:
-            await self._pool.execute(_ADD_ACCOUNT, *account)
-            account_id = await self._pool.fetchval(_FIND_ACCOUNT, *account)
-        assert account_id is not None, "an account is never deleted"
-        self._accounts[account] = account_id
-        return account_id
+    async def _account_id(self, posting: Posting) -> int:
+        key = (posting.party, posting.party_name, posting.purpose, posting.currency)
+        if key not in self._accounts:
+            account_id: int | None = await self._pool.fetchval(_FIND_ACCOUNT, *key)
+            if account_id is None:
+                await self._pool.execute(_ADD_ACCOUNT, *key)
+                account_id = await self._pool.fetchval(_FIND_ACCOUNT, *key)
+            assert account_id is not None, "an account is never deleted"
+            self._accounts[key] = account_id
+        return self._accounts[key]
 
 
 def _columns(rows: Sequence[tuple[object, ...]], width: int) -> list[list[object]]:

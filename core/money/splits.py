@@ -177,11 +177,6 @@ class Posting:
     amount_minor: int
     currency: str
 
-    @property
-    def account(self) -> tuple[str, str, str, str]:
-        """The account's four words."""
-        return self.party, self.party_name, self.purpose, self.currency
-
 
 def commission(plan: SplitPlan, gross: Money) -> int:
     """What the channel keeps of the gross price of one unit; it may be more than the price."""

@@ -390,6 +390,22 @@ async def test_an_import_leaves_its_connection_as_it_was(dsn: str, vault: Vault,
         narrow.terminate()
 
 
+async def test_an_import_that_is_cut_off_leaves_no_connection_that_commits_early(
+    dsn: str, vault: Vault, order: ImportOrder
+) -> None:
+    def cut_off(_: ImportProgress) -> None:
+        raise InterruptedError
+
+    narrow = await open_pool(dsn, min_size=1, max_size=1, application_name="test")
+    try:
+        write(order, *names(0, 10))
+        with pytest.raises(InterruptedError):
+            await Importer(narrow, vault, lambda: NOW).run(order, cut_off)
+        assert await narrow.fetchval("SHOW synchronous_commit") == "on"
+    finally:
+        narrow.terminate()
+
+
 async def test_the_statements_read_no_table_whole_even_if_planned_while_it_was_empty(pool: Pool) -> None:
     async with pool.acquire() as conn:
         await conn.execute("VACUUM ANALYZE code")

@@ -119,16 +119,20 @@ END $$;
 
 -- Closes a group of sales in one go: each order's last move, its end as work, its transactions and entries.
 -- Orders that somebody else moved meanwhile are left alone and answered; the others must not suffer for them.
+-- Most sales of a group are split alike, so each split is told once and named by its number.
 -- Who calls it: core/orders/closing.py, with columns that core/money/ledger.py laid out.
 CREATE FUNCTION close_group(
     p_now timestamptz,
     o_order_id bigint[], o_move_no smallint[], o_from_state text[], o_actor text[], o_reason text[],
     t_transaction_id bigint[], t_lane smallint[], t_order_id bigint[], t_line_no smallint[], t_plan_id int[],
-    e_transaction_id bigint[], e_entry_no smallint[], e_account_id int[], e_amount_minor bigint[]
+    t_split_no int[],
+    s_split_no int[], s_entry_no smallint[], s_account_id int[], s_amount_minor bigint[]
 ) RETURNS bigint[]
 LANGUAGE plpgsql
 SET enable_seqscan = off
 SET enable_bitmapscan = off
+SET enable_nestloop = off
+SET enable_mergejoin = off
 SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
@@ -168,9 +172,10 @@ BEGIN
     WHERE i.transaction_id <> ALL (v_unposted);
 
     INSERT INTO entry (transaction_id, entry_no, account_id, amount_minor)
-    SELECT i.transaction_id, i.entry_no, i.account_id, i.amount_minor
-    FROM unnest(e_transaction_id, e_entry_no, e_account_id, e_amount_minor)
-        i(transaction_id, entry_no, account_id, amount_minor)
+    SELECT i.transaction_id, split.entry_no, split.account_id, split.amount_minor
+    FROM unnest(t_transaction_id, t_split_no) i(transaction_id, split_no)
+    JOIN unnest(s_split_no, s_entry_no, s_account_id, s_amount_minor)
+        split(split_no, entry_no, account_id, amount_minor) ON split.split_no = i.split_no
     WHERE i.transaction_id <> ALL (v_unposted);
 
     RETURN v_stale;
