@@ -41,6 +41,8 @@ class Ledger:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._transaction_ids = IdBlocks(pool, "transaction_id_block")
+        # Reversals take theirs while they hold a connection.
+        self._reversal_ids = IdBlocks(pool, "transaction_id_block")
         self._accounts: dict[tuple[str, str, str, str], int] = {}
 
     async def lay_out(self, sales: Sequence[Sale]) -> tuple[list[object], ...]:
@@ -74,7 +76,7 @@ class Ledger:
     async def reverse_order(self, conn: Connection, order_id: OrderId, now: datetime) -> int:
         """Post the exact negative of every sale of an order that stands; how many were reversed."""
         sales = await conn.fetch(_SALES_TO_REVERSE, order_id)
-        for sale, transaction_id in zip(sales, await self._transaction_ids.take(len(sales)), strict=True):
+        for sale, transaction_id in zip(sales, await self._reversal_ids.take(len(sales), conn), strict=True):
             await conn.execute(
                 _POST_REVERSAL,
                 transaction_id,

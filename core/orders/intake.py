@@ -139,28 +139,24 @@ class Intake:
         for _ in range(_TRIES):
             async with self._pool.acquire() as conn:
                 order = await find_order(conn, terms.channel_id, told.order_ref)
-                if order is None:
-                    if await self._bury(conn, terms, told, listings[ours[0].listing_ref].lane, ours):
-                        return TakenIn(None, OrderState.CANCELLED)
-                    continue
-                try:
+            if order is None:
+                if await self._bury(terms, told, listings[ours[0].listing_ref].lane, ours):
+                    return TakenIn(None, OrderState.CANCELLED)
+                continue
+            try:
+                async with self._pool.acquire() as conn:
                     state = await self.cancel(conn, order, actor=actor, reason=f"channel: {told.payment}")
-                except StaleVersion:
-                    continue
-                return TakenIn(order.order_id, state)
+            except StaleVersion:
+                continue
+            return TakenIn(order.order_id, state)
         raise StaleVersion(f"order {told.order_ref}: moved {_TRIES} times while we looked; try again")
 
     async def _bury(
-        self,
-        conn: Connection,
-        terms: ChannelTerms,
-        told: ChannelOrder,
-        lane: Lane,
-        ours: Sequence[OrderLine],
+        self, terms: ChannelTerms, told: ChannelOrder, lane: Lane, ours: Sequence[OrderLine]
     ) -> bool:
         """Note an order that was cancelled before we heard of it; False if we heard of it just now."""
         (order_id,) = await self._order_ids.take(1)
-        done = await conn.execute(
+        done = await self._pool.execute(
             _ADD_TOMBSTONE,
             order_id,
             lane,

@@ -10,7 +10,7 @@ import structlog
 
 from connectors.kit.abilities import PullsOrders
 from core.db.pool import Pool
-from core.errors import Conflict, InvalidInput
+from core.errors import InvalidInput, MoveRefused, ReferenceReused
 from core.offers.outbox import move_cursor, read_cursor
 from core.offers.terms import ChannelTerms
 from core.orders.intake import Intake
@@ -63,17 +63,18 @@ class Puller:
             async with slots:
                 await self._take_in_one(order)
 
-        async with asyncio.TaskGroup() as group:
-            for order in orders:
-                group.create_task(one(order))
+        results = await asyncio.gather(*(one(order) for order in orders), return_exceptions=True)
         if orders:
             self._wake_deliver()
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
 
     async def _take_in_one(self, order: ChannelOrder) -> None:
-        """One order that contradicts itself must not keep the others out."""
+        """One order that contradicts itself must not keep the others out; all else is told again."""
         try:
             await self._intake.take_in(self._terms, order, "pull")
-        except (Conflict, InvalidInput) as error:
+        except (ReferenceReused, MoveRefused, InvalidInput) as error:
             _log.warning(
                 "order.not_taken_in", channel=self._terms.name, order_ref=order.order_ref, error=str(error)
             )

@@ -259,6 +259,14 @@ async def open_bench(
         yield Bench(core, sku, stalls, Outbox(core.pool, terms, bound_permille, utc_now), folder)
 
 
+@asynccontextmanager
+async def open_again(bench: Bench) -> AsyncIterator[Bench]:
+    """The same database and channels seen by another process that has just started."""
+    async with open_core(bench.core.settings, "test") as core:
+        terms = {stall.terms.channel_id: stall.terms for stall in bench.stalls}
+        yield Bench(core, bench.sku, bench.stalls, Outbox(core.pool, terms, 1000, utc_now), bench.folder)
+
+
 async def import_codes(core: Core, sku: Sku, count: int, folder: Path, seed: int) -> None:
     """Codes sealed as every import seals them."""
     demo = DemoSku(sku.sku_ref, sku.title, "", 2000, 2000, count)
