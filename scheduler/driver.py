@@ -119,7 +119,7 @@ class ChannelDriver:
                 asyncio.create_task(self._supervise(loop), name=f"{self.terms.name}.{subject}")
             )
             self._drive.timetable.add_job(
-                loop.wake,
+                loop.tick,
                 "interval",
                 seconds=every_seconds,
                 id=self._job_id(subject),

@@ -36,6 +36,10 @@ class Loop:
         """Have the work done soon; several calls before it starts are one."""
         self._woken.set()
 
+    async def tick(self) -> None:
+        """The timetable's wake: a coroutine, because the timetable runs plain functions in a thread."""
+        self.wake()
+
     def stop(self) -> None:
         """Finish what is being done and start nothing more."""
         self._stopping = True
