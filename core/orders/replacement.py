@@ -35,6 +35,8 @@ class Replacements:
         Raises InvalidInput for a code that is not the order's, MoveRefused unless the order is delivered,
         Conflict when the code left the order before, OutOfStock when there is none to give.
         """
+        if not reason.strip():
+            raise InvalidInput(f"code {bad}: say why it is replaced; the reason is kept")
         async with self._pool.acquire() as conn, conn.transaction():
             order = await load_order(conn, order_id)
             row = await conn.fetchrow(_FIND_BAD_CODE, bad.lane, bad.shelf_id, bad.slot, order_id)

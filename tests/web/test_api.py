@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
-from aiohttp import FormData
+from aiohttp import ClientSession, FormData
 from openapi_spec_validator import validate
 
 from core.db.pool import Pool
@@ -374,3 +374,14 @@ def test_every_right_is_somebodys_and_viewers_only_read() -> None:
     assert RIGHTS[Role.ADMIN] == set(Right)
     assert Right.MONEY not in RIGHTS[Role.OPERATOR]
     assert Right.REVEAL not in RIGHTS[Role.FINANCE]
+
+
+async def test_a_stop_sends_listeners_away_instead_of_waiting_for_them(pool: Pool, tmp_path: Path) -> None:
+    headers = {"Authorization": f"Bearer {TOKENS[Role.VIEWER]}"}
+    async with ClientSession() as listener:
+        async with open_room(pool, tmp_path) as room:
+            stream = await listener.get(f"{room.url}{PREFIX}/events", headers=headers)
+            await stream.content.readuntil(b"\n\n")
+        async with asyncio.timeout(20):
+            assert await stream.content.read() == b""
+        assert stream.content.exception() is None
