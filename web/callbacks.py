@@ -27,7 +27,7 @@ from connectors.kit.messages import (
     ProvideAsked,
     ReserveAsked,
 )
-from core.errors import ReferenceReused, StaleVersion
+from core.errors import InvalidInput, ReferenceReused, StaleVersion
 from core.offers.terms import ChannelTerms
 from core.orders.orders import find_order
 from core.types import LineCodes, OrderRef, OrderState
@@ -41,6 +41,8 @@ _OUR_PART = 0.8
 _CANCEL_TRIES = 5
 # How long a stop waits for work whose channel was already answered.
 _CLOSING_SECONDS = 5.0
+# What telling again would not mend: the order contradicts what was told first, or the channel's terms.
+_FINAL = (ReferenceReused, InvalidInput)
 _GRANTED = frozenset(
     {
         OrderState.RESERVED,
@@ -138,9 +140,9 @@ class CallbackDesk:
         for order in told.orders:
             try:
                 await self._within(deadline, self._services.intake.take_in(terms, order, "callback"))
-            except ReferenceReused as reused:
-                # It will not become right by being told again; the order stands as it was told first.
-                _log.warning("callback.contradicts", channel=terms.name, reason=str(reused))
+            except _FINAL as refused:
+                # It will not become right by being told again.
+                _log.warning("callback.contradicts", channel=terms.name, reason=str(refused))
                 outcome = "contradicts"
             except _Failed as failed:
                 failures.append(failed)
@@ -162,8 +164,8 @@ class CallbackDesk:
                 deadline, self._services.intake.take_in(terms, asked.order, "callback")
             )
             outcome = "granted" if taken.state in _GRANTED else f"not granted: {taken.state or 'not ours'}"
-        except ReferenceReused as reused:
-            _log.warning("callback.contradicts", channel=terms.name, reason=str(reused))
+        except _FINAL as refused:
+            _log.warning("callback.contradicts", channel=terms.name, reason=str(refused))
             outcome = "not granted: contradicts"
         except _Failed as failed:
             if failed.outcome != _Deadline.OUTCOME:
@@ -215,7 +217,7 @@ class CallbackDesk:
     async def _within(self, deadline: _Deadline, work: Coroutine[None, None, T]) -> T:
         """Wait for work as long as the channel waits for us; the work itself is never stopped half-way.
 
-        Raises ReferenceReused as it is, and _Failed for everything else that went wrong.
+        Raises what is final as it is, and _Failed for everything else that went wrong.
         """
         task = asyncio.ensure_future(work)
         seconds = deadline.left_seconds()
@@ -232,7 +234,7 @@ class CallbackDesk:
             # The channel hung up, or we are stopping: what was begun is finished all the same.
             self._follow(task)
             raise
-        except ReferenceReused:
+        except _FINAL:
             raise
         except Exception as error:
             _log.exception("callback.failed", channel=deadline.channel)
