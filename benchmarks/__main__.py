@@ -7,6 +7,7 @@ the server and its folder are gone at the end, however it ends.
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -22,7 +23,6 @@ from benchmarks.figures import Figure, show, write
 from benchmarks.product import Seller, closed_loop, open_loop, tenths
 from benchmarks.stand import Market, Stand, Stock, open_stand
 
-LANES = 2  # what the settings say unless told otherwise
 Contender = Callable[[], Awaitable[float]]
 
 
@@ -44,18 +44,18 @@ USUAL = Size(3, 3.0, 1_000_000, 200_000, 200_000, 100_000)
 FULL = Size(5, 5.0, 1_000_000, 200_000, 1_000_000, 1_000_000, large_codes=11_000_000)
 
 
-async def measure(size: Size, only: str, console: Console) -> list[Figure]:
+async def measure(size: Size, only: str, lanes: int, console: Console) -> list[Figure]:
     """All figures, in the order in which they were measured."""
     figures: list[Figure] = []
     async with open_stand() as stand:
-        spread = Stock("spread", 1000, size.codes // 1000, LANES)
+        spread = Stock("spread", 1000, size.codes // 1000, lanes)
         hot = Stock("hot", 1, size.codes, 1)
         parts: dict[str, Callable[[], AsyncIterator[Figure]]] = {
             "spread": lambda: _throughput(stand, spread, size, Reach(7, 1.4, 0.6)),
             "hot": lambda: _throughput(stand, hot, size, Reach(10, None, 0.85)),
             "peers": lambda: _peers(stand, (spread, hot), size),
             "latency": lambda: _latency(stand, spread, size),
-            "long": lambda: _long_run(stand, size),
+            "long": lambda: _long_run(stand, size, lanes),
             "large": lambda: _large(stand, spread, size),
             "import": lambda: _import(stand, size),
         }
@@ -165,9 +165,9 @@ async def _latency(stand: Stand, spread: Stock, size: Size) -> AsyncIterator[Fig
         yield Figure(what, found.p99_ms, None, "ms", found.p99_ms, aim, at_most=True, note=note)
 
 
-async def _long_run(stand: Stand, size: Size) -> AsyncIterator[Figure]:
+async def _long_run(stand: Stand, size: Size, lanes: int) -> AsyncIterator[Figure]:
     """Loss of speed while a snapshot stays open, as a dump or a report leaves one."""
-    stock = Stock("long", 1000, size.long_sales // 1000 * 3 // 2, LANES)
+    stock = Stock("long", 1000, size.long_sales // 1000 * 3 // 2, lanes)
     await stand.fill(stock)
     async with stand.market(stock) as market:
         seller = Seller(market)
@@ -184,7 +184,7 @@ async def _long_run(stand: Stand, size: Size) -> AsyncIterator[Figure]:
 async def _large(stand: Stand, spread: Stock, size: Size) -> AsyncIterator[Figure]:
     if size.large_codes is None:
         return
-    large = Stock("large", 1000, size.large_codes // 1000, LANES)
+    large = Stock("large", 1000, size.large_codes // 1000, spread.lanes)
     await stand.fill(large)
     async with stand.market(spread) as few, stand.market(large) as many:
         sellers = Seller(few), Seller(many)
@@ -218,12 +218,15 @@ def main() -> None:
     parser.add_argument(
         "--only", default="", help="one part: spread, hot, peers, latency, long, large, import"
     )
+    # On two cores a second lane only makes the groups smaller: client, reserving and closing fill both.
+    lanes = max(1, (os.cpu_count() or 2) // 2)
+    parser.add_argument("--lanes", type=int, default=lanes, help=f"lanes of the 1,000 SKUs; here {lanes}")
     parser.add_argument("--json", type=Path, help="write the figures to this file too")
     asked = parser.parse_args()
     mode, size = ("quick", QUICK) if asked.quick else ("full", FULL) if asked.full else ("usual", USUAL)
     console = Console(width=None if Console().is_terminal else 180)
     started = time.monotonic()
-    figures = uvloop.run(measure(size, asked.only, console))
+    figures = uvloop.run(measure(size, asked.only, asked.lanes, console))
     show(figures, console)
     console.print(f"{mode}, {time.monotonic() - started:.0f} s")
     if asked.json is not None:

@@ -56,7 +56,7 @@ class SaleCloser:
 
     async def _write_group(self, group: Sequence[Closing]) -> list[Order | Exception]:
         """One statement for all that can be closed; whoever cannot gets an error of their own."""
-        owners = await self._owners([closing.order.order_id for closing in group])
+        owners = await self._owners(sorted({closing.order.order_id for closing in group}))
         refused: dict[int, Exception] = {}
         chosen: dict[OrderId, int] = {}
         sales: list[Sale] = []

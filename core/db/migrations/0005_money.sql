@@ -87,7 +87,8 @@ CREATE TRIGGER entry_balanced AFTER INSERT ON entry
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_unbalanced();
 
 -- How many codes of each line are whose, for the split; codes that left the order do not count. A function only
--- so that the planner is held to look-ups, however small it thinks that the tables are (see 0003).
+-- so that the planner is held to look-ups, however small it thinks that the tables are (see 0003): joined freely,
+-- a shelf of many sales was read whole for each group. A reference asked for twice would count twice.
 CREATE FUNCTION codes_per_consignor(p_order_ids bigint[])
 RETURNS TABLE (order_id bigint, line_no smallint, name text, codes int)
 LANGUAGE plpgsql STABLE
@@ -100,21 +101,30 @@ AS $$
 #variable_conflict use_column
 BEGIN
     RETURN QUERY
-    SELECT allocation.order_id, allocation.line_no, consignor.name, count(*)::int
-    FROM allocation
-    JOIN shelf ON shelf.lane = allocation.lane AND shelf.shelf_id = allocation.shelf_id
-    JOIN consignor ON consignor.consignor_id = shelf.consignor_id
-    WHERE allocation.order_id = ANY (p_order_ids)
-        AND (
-            SELECT departure.slot
-            FROM departure
-            WHERE departure.lane = allocation.lane
-                AND departure.shelf_id = allocation.shelf_id
-                AND departure.slot = allocation.slot
+    SELECT taken.order_id, taken.line_no, taken.name, count(*)::int
+    FROM unnest(p_order_ids) asked(order_id)
+    CROSS JOIN LATERAL (
+        SELECT allocation.order_id, allocation.line_no, (
+            SELECT consignor.name
+            FROM shelf
+            JOIN consignor ON consignor.consignor_id = shelf.consignor_id
+            WHERE shelf.lane = allocation.lane AND shelf.shelf_id = allocation.shelf_id
             LIMIT 1
-        ) IS NULL
-    GROUP BY allocation.order_id, allocation.line_no, consignor.name
-    ORDER BY allocation.order_id, allocation.line_no, consignor.name;
+        ) AS name
+        FROM allocation
+        WHERE allocation.order_id = asked.order_id
+            AND (
+                SELECT departure.slot
+                FROM departure
+                WHERE departure.lane = allocation.lane
+                    AND departure.shelf_id = allocation.shelf_id
+                    AND departure.slot = allocation.slot
+                LIMIT 1
+            ) IS NULL
+        OFFSET 0
+    ) taken
+    GROUP BY taken.order_id, taken.line_no, taken.name
+    ORDER BY taken.order_id, taken.line_no, taken.name;
 END $$;
 
 -- Closes a group of sales in one go: each order's last move, its end as work, its transactions and entries.
