@@ -57,7 +57,9 @@ class Daemon:
             await stack.enter_async_context(self._serve())
             self._timetable.start()
             stack.callback(self._timetable.shutdown, wait=False)
-            self._timetable.add_job(self._clean, "interval", seconds=_CLEAN_SECONDS, coalesce=True)
+            self._timetable.add_job(
+                self._clean, "interval", seconds=_CLEAN_SECONDS, coalesce=True, misfire_grace_time=None
+            )
             _log.info("daemon.started", daemon=self._name, address=self.address)
             watch = asyncio.create_task(self._watch_database())
             try:

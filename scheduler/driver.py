@@ -124,6 +124,8 @@ class ChannelDriver:
                 seconds=every_seconds,
                 id=self._job_id(subject),
                 coalesce=True,
+                # A tick that comes late is as good as one on time.
+                misfire_grace_time=None,
                 replace_existing=True,
             )
             loop.wake()
