@@ -213,6 +213,21 @@ class ChannelPrice(_Rounding):
     floor_margin_percent: Markup | None = None
 
 
+class Risk(Table):
+    """From where on a paid order waits for a person, or is refused; amounts are the channel's currency."""
+
+    hold_above: Amount | None = None
+    refuse_above: Amount | None = None
+    hold_above_quantity: Whole | None = None
+
+    @model_validator(mode="after")
+    def _refuses_above_what_it_holds(self) -> Self:
+        hold, refuse = self.hold_above, self.refuse_above
+        if hold is not None and refuse is not None and hold > refuse:
+            raise ValueError("hold_above is above refuse_above, so nothing would be held: exchange them")
+        return self
+
+
 class SplitRule(Table):
     """One party's part of a sale, in the order in which parts are taken; amounts are major units."""
 
@@ -274,6 +289,7 @@ class Channel(Table):
     stock: ChannelStock = ChannelStock()
     price: ChannelPrice = ChannelPrice()
     shortage: Literal["wait", "cancel"] = "wait"
+    risk: Risk = Risk()
     min_validity_days: Whole = 0
     # The connector's own model judges these; secrets among them are SecretStr.
     options: dict[str, object] = {}

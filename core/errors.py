@@ -8,6 +8,7 @@ ConsigndError
 ├── Conflict                the world moved on: look again
 │   ├── ReferenceReused     the same order reference came with other content
 │   ├── MoveRefused         the order cannot go from its state to that one
+│   ├── OrderHeld           a person has to look at the order first: ask again later
 │   └── StaleVersion        somebody else wrote first
 ├── Overloaded              too much is waiting already: try again in a moment
 ├── OutOfStock              not enough codes that the request may have
@@ -69,6 +70,10 @@ class ReferenceReused(Conflict):
 
 class MoveRefused(Conflict):
     """An order cannot go from its present state to the one asked for."""
+
+
+class OrderHeld(Conflict):
+    """A person has to look at the order before its codes go out; until then ask again later."""
 
 
 class StaleVersion(Conflict):

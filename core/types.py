@@ -28,7 +28,7 @@ ListingRef = NewType("ListingRef", str)
 class OrderState(StrEnum):
     """Where an order stands; the allowed moves are one table in core/orders/lifecycle.py."""
 
-    HELD = "held"  # risk wants a person to look
+    HELD = "held"  # paid and codes kept, but a person has to look first
     RESERVED = "reserved"  # codes are kept, the buyer has not paid
     ACCEPTED = "accepted"  # paid and codes kept: deliver
     PARKED = "parked"  # paid, but codes are short

@@ -5,17 +5,19 @@ from __future__ import annotations
 from datetime import timedelta
 from decimal import Decimal
 
-from config.models import Channel, Price, SplitRule, Stock
+from config.models import Channel, Price, Risk, SplitRule, Stock
 from config.models import SplitPlan as WrittenPlan
 from config.settings import Settings
 from connectors.kit.errors import OptionsRefused
 from connectors.kit.traits import Traits
+from core.errors import InvalidInput
 from core.money.money import Money
 from core.money.splits import Base, Party, SplitPlan, require_currency
 from core.money.splits import SplitRule as Rule
 from core.offers.pricing import PriceRule
 from core.offers.stock_policy import StockRule
 from core.offers.terms import ChannelTerms, Shortage
+from core.orders.risk import RiskRule
 from core.types import ChannelId
 
 _PPM_OF_PERCENT = 10_000
@@ -51,6 +53,7 @@ def channel_terms(
         hold=_hold(settings, traits),
         min_validity=timedelta(days=channel.min_validity_days),
         largest_quantity=traits.largest_quantity,
+        risk=_risk_rule(name, channel.risk, channel.currency),
     )
 
 
@@ -71,6 +74,15 @@ def _hold(settings: Settings, traits: Traits) -> timedelta:
 
 def _stock_rule(stock: Stock) -> StockRule:
     return StockRule(share_ppm=int(stock.share * 1_000_000), cap=stock.cap, buffer=stock.buffer)
+
+
+def _risk_rule(name: str, risk: Risk, currency: str) -> RiskRule:
+    try:
+        hold_above_minor = _minor(risk.hold_above, currency)
+        refuse_above_minor = _minor(risk.refuse_above, currency)
+    except InvalidInput as error:
+        raise OptionsRefused(f"channels.{name}.risk: {error}") from None
+    return RiskRule(hold_above_minor, refuse_above_minor, risk.hold_above_quantity, currency)
 
 
 def _price_rule(price: Price) -> PriceRule:

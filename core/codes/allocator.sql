@@ -4,9 +4,9 @@ FROM reserve_group(
     $1::smallint[], $2::timestamptz,
     $3::bigint[], $4::smallint[], $5::int[], $6::text[], $7::bytea[],
     $8::text[], $9::text[], $10::text[], $11::text[],
-    $12::timestamptz[], $13::timestamptz[], $14::timestamptz[],
-    $15::int[], $16::smallint[], $17::text[], $18::int[], $19::smallint[],
-    $20::int[], $21::int[], $22::int[], $23::bigint[], $24::timestamptz[]
+    $12::timestamptz[], $13::timestamptz[], $14::timestamptz[], $15::text[],
+    $16::int[], $17::smallint[], $18::text[], $19::int[], $20::smallint[],
+    $21::int[], $22::int[], $23::int[], $24::bigint[], $25::timestamptz[]
 )
 
 -- name: find_known

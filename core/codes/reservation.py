@@ -35,7 +35,8 @@ class ReserveLine:
 class ReserveRequest:
     """An order that wants codes. All lines or none, unless partial.
 
-    `state` is what the order becomes when served, `short_state` when not.
+    `state` is what the order becomes when served, `short_state` when not. One that wants no codes is only
+    written down, as short.
     """
 
     channel_id: ChannelId
@@ -51,10 +52,13 @@ class ReserveRequest:
     hold_until: datetime | None = None
     min_validity: timedelta = timedelta(0)
     partial: bool = False
+    wants_codes: bool = True
+    # Why it comes in as it does, for people.
+    reason: str = ""
 
     def full_take(self) -> tuple[int, ...]:
         """What is asked of each line at first: all of it."""
-        return tuple(line.quantity for line in self.lines)
+        return tuple(line.quantity if self.wants_codes else 0 for line in self.lines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +142,7 @@ class GroupArrays:
                 request.placed_at,
                 request.hold_until,
                 request.due_at,
+                request.reason,
             )
             for request, take, order_id in zip(requests, takes, order_ids, strict=True)
         ]

@@ -9,6 +9,7 @@ from enum import StrEnum
 from core.money.splits import SplitPlan
 from core.offers.pricing import PriceRule
 from core.offers.stock_policy import StockRule
+from core.orders.risk import RiskRule
 from core.types import ChannelId, PriceBasis
 
 
@@ -39,3 +40,4 @@ class ChannelTerms:
     largest_quantity: int
     # How long a paid order may wait for codes before the shortage policy acts.
     patience: timedelta = timedelta(minutes=10)
+    risk: RiskRule = RiskRule()

@@ -12,10 +12,10 @@ from core.codes.allocator import Allocator
 from core.codes.custody import CodeOpener, OpenedCode
 from core.db.pool import Connection, Pool
 from core.db.queries import load_queries
-from core.errors import StaleVersion
+from core.errors import OrderHeld, StaleVersion
 from core.offers.terms import ChannelTerms, Shortage
 from core.orders.closing import Closing, SaleCloser
-from core.orders.intake import Intake, wanted_lines
+from core.orders.intake import Intake, judge_paid, paid_state, wanted_lines
 from core.orders.orders import Order, due_orders, find_order, load_order, load_orders, move_orders, set_due
 from core.types import LineCodes, OrderId, OrderRef, OrderState
 
@@ -27,6 +27,7 @@ _TRIES = 5
 _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 60.0
 _PARKED_PAUSE_SECONDS = 5.0
+_HELD_PAUSE_SECONDS = 600.0
 # A daemon that took an order to deliver and died leaves it alone for so long before another takes it up.
 _ATTEMPT_SECONDS = 60.0
 
@@ -147,7 +148,7 @@ class Fulfilment:
         """The codes of an order that the channel asks for; the same ones however often it asks.
 
         The sale is closed before the codes leave us. None: there is no such order or there are no codes for
-        it, and will not be.
+        it, and will not be. Raises OrderHeld while a person has to look at it.
         """
         for _ in range(_TRIES):
             async with self._pool.acquire() as conn:
@@ -155,7 +156,11 @@ class Fulfilment:
             if order is None:
                 return None
             if order.state in (OrderState.RELEASED, OrderState.PARKED):
-                order = await self._take_late(order)
+                order = await self._take_late(terms, order)
+            if order.state is OrderState.RESERVED:
+                order = await self._judge_reserved(terms, order)
+            if order.state is OrderState.HELD:
+                raise OrderHeld(f"order {order_ref}: a person has to look at it before its codes go out")
             if order.state in (OrderState.RESERVED, OrderState.ACCEPTED):
                 try:
                     order = await self._closer.close(Closing(order, terms, "provide", ""))
@@ -167,7 +172,27 @@ class Fulfilment:
             return None
         raise StaleVersion(f"order {order_ref}: moved {_TRIES} times while we looked; try again")
 
-    async def _take_late(self, order: Order) -> Order:
+    async def _judge_reserved(self, terms: ChannelTerms, order: Order) -> Order:
+        """That the channel asks for the codes says it is paid: held now if risk wants that."""
+        judgement = judge_paid(terms, order)
+        if paid_state(judgement) is not OrderState.HELD:
+            return order
+        async with self._pool.acquire() as conn:
+            try:
+                async with conn.transaction():
+                    moved = await move_orders(
+                        conn,
+                        [order],
+                        OrderState.HELD,
+                        now=self._now(),
+                        actor="provide",
+                        reason=judgement.why,
+                    )
+                    return moved[0]
+            except StaleVersion:
+                return await load_order(conn, order.order_id)
+
+    async def _take_late(self, terms: ChannelTerms, order: Order) -> Order:
         """Codes for an order that lost its own, if there are some; the order as it is then."""
         async with self._pool.acquire() as conn:
             try:
@@ -177,8 +202,14 @@ class Fulfilment:
                         conn, order.order_id, wanted_lines(order), now
                     ):
                         return order
+                    judgement = judge_paid(terms, order)
                     moved = await move_orders(
-                        conn, [order], OrderState.ACCEPTED, now=now, actor="provide", reason="late"
+                        conn,
+                        [order],
+                        paid_state(judgement),
+                        now=now,
+                        actor="provide",
+                        reason=judgement.why or "late",
                     )
                     return moved[0]
             except StaleVersion:
@@ -186,7 +217,7 @@ class Fulfilment:
 
     async def retry_parked(self, terms: ChannelTerms, order: Order) -> OrderState:
         """Look for codes for a parked order again; the state it is in then."""
-        taken = await self._take_late(order)
+        taken = await self._take_late(terms, order)
         if taken.state is OrderState.PARKED:
             async with self._pool.acquire() as conn:
                 due_at = self._now() + timedelta(seconds=_PARKED_PAUSE_SECONDS)
@@ -197,10 +228,16 @@ class Fulfilment:
         """Whether a parked order has waited as long as the channel's policy lets it."""
         return terms.shortage is Shortage.CANCEL and self._now() - order.state_since >= terms.patience
 
-    async def cancel(self, order: Order, reason: str) -> None:
-        """End an order for which there is nothing to deliver, after the channel gave the money back."""
+    async def wait_for_person(self, order: Order) -> None:
+        """Leave a held order alone; a rule that was changed meanwhile is seen at the next look."""
         async with self._pool.acquire() as conn:
-            await self._intake.cancel(conn, order, actor="shortage", reason=reason)
+            due_at = self._now() + timedelta(seconds=_HELD_PAUSE_SECONDS)
+            await set_due(conn, order.order_id, due_at, failed=False)
+
+    async def cancel(self, order: Order, actor: str, reason: str) -> None:
+        """End an order that is not delivered, after the channel gave the money back."""
+        async with self._pool.acquire() as conn:
+            await self._intake.cancel(conn, order, actor=actor, reason=reason)
 
     async def release_expired(self, order: Order) -> None:
         """Let the codes of an unpaid order go when its time is over; one looked at early waits on."""

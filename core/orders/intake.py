@@ -20,6 +20,7 @@ from core.offers.catalogue import Listing, ListingBook
 from core.offers.terms import ChannelTerms
 from core.orders.lifecycle import KEPT_UNSEEN
 from core.orders.orders import Order, find_order, load_order, move_orders
+from core.orders.risk import Judgement, RiskVerdict, judge
 from core.types import ChannelOrder, Lane, ListingRef, OrderId, OrderLine, OrderState, Payment
 
 _SQL = load_queries("core.orders", "orders.sql")
@@ -76,7 +77,11 @@ class Intake:
         answer = await self._allocator.reserve(request)
         if not answer.repeated:
             _log.info(
-                "order.taken_in", channel=terms.name, order_id=answer.order_id, state=answer.state.value
+                "order.taken_in",
+                channel=terms.name,
+                order_id=answer.order_id,
+                state=answer.state.value,
+                reason=request.reason,
             )
             return TakenIn(answer.order_id, answer.state)
         if told.payment is Payment.PAID:
@@ -113,18 +118,19 @@ class Intake:
 
     async def _pay(self, conn: Connection, terms: ChannelTerms, order: Order, actor: str) -> OrderState:
         now = self._now()
+        judgement = judge_paid(terms, order)
         match order.state:
             case OrderState.RESERVED:
-                to = OrderState.ACCEPTED
+                taken = True
             case OrderState.RELEASED | OrderState.REFUSED:
                 taken = await self._allocator.allocate_known(conn, order.order_id, wanted_lines(order), now)
-                to = OrderState.ACCEPTED if taken else OrderState.PARKED
             case OrderState.CANCELLED:
                 _log.warning("order.paid_after_cancel", channel=terms.name, order_id=order.order_id)
                 return order.state
             case _:
                 return order.state
-        await move_orders(conn, [order], to, now=now, actor=actor, reason="paid")
+        to = paid_state(judgement) if taken else OrderState.PARKED
+        await move_orders(conn, [order], to, now=now, actor=actor, reason=judgement.why or "paid")
         return to
 
     async def _take_back(
@@ -220,6 +226,8 @@ def reserve_request(
     """What to ask the allocator for an order that a channel told of. Pure."""
     paid = told.payment is Payment.PAID
     hold_until = None if paid else (told.hold_until or now + terms.hold)
+    gross_minor = sum(line.unit_price.amount_minor * line.quantity for line in ours)
+    judgement = judge(terms.risk, gross_minor, sum(line.quantity for line in ours), told.payment)
     return ReserveRequest(
         channel_id=terms.channel_id,
         order_ref=told.order_ref,
@@ -235,7 +243,7 @@ def reserve_request(
             )
             for line in ours
         ),
-        state=OrderState.ACCEPTED if paid else OrderState.RESERVED,
+        state=paid_state(judgement) if paid else OrderState.RESERVED,
         short_state=OrderState.PARKED if paid else OrderState.REFUSED,
         currency=terms.currency,
         placed_at=told.placed_at,
@@ -244,7 +252,20 @@ def reserve_request(
         hold_until=hold_until,
         min_validity=terms.min_validity,
         partial=terms.takes_partial_orders,
+        wants_codes=paid or judgement.verdict is not RiskVerdict.REFUSE,
+        reason=judgement.why,
     )
+
+
+def judge_paid(terms: ChannelTerms, order: Order) -> Judgement:
+    """What risk says of a known order now that it is paid. Pure."""
+    gross_minor = sum(line.unit_price_minor * line.quantity for line in order.lines)
+    return judge(terms.risk, gross_minor, sum(line.quantity for line in order.lines), Payment.PAID)
+
+
+def paid_state(judgement: Judgement) -> OrderState:
+    """What a paid order with its codes becomes; one that risk refuses is held until its money went back."""
+    return OrderState.ACCEPTED if judgement.verdict is RiskVerdict.PASS else OrderState.HELD
 
 
 def refuse_foreign(terms: ChannelTerms, told: ChannelOrder, ours: Sequence[OrderLine]) -> None:

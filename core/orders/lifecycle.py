@@ -11,11 +11,11 @@ _S = OrderState
 
 ALLOWED: Mapping[OrderState, frozenset[OrderState]] = {
     _S.HELD: frozenset({_S.ACCEPTED, _S.PARKED, _S.CANCELLED}),
-    _S.RESERVED: frozenset({_S.ACCEPTED, _S.DELIVERED, _S.RELEASED, _S.CANCELLED}),
-    _S.REFUSED: frozenset({_S.ACCEPTED, _S.PARKED, _S.CANCELLED}),
-    _S.RELEASED: frozenset({_S.ACCEPTED, _S.PARKED, _S.CANCELLED}),
-    _S.ACCEPTED: frozenset({_S.DELIVERING, _S.DELIVERED, _S.CANCELLED}),
-    _S.PARKED: frozenset({_S.ACCEPTED, _S.CANCELLED}),
+    _S.RESERVED: frozenset({_S.HELD, _S.ACCEPTED, _S.DELIVERED, _S.RELEASED, _S.CANCELLED}),
+    _S.REFUSED: frozenset({_S.HELD, _S.ACCEPTED, _S.PARKED, _S.CANCELLED}),
+    _S.RELEASED: frozenset({_S.HELD, _S.ACCEPTED, _S.PARKED, _S.CANCELLED}),
+    _S.ACCEPTED: frozenset({_S.HELD, _S.DELIVERING, _S.DELIVERED, _S.CANCELLED}),
+    _S.PARKED: frozenset({_S.HELD, _S.ACCEPTED, _S.CANCELLED}),
     _S.DELIVERING: frozenset({_S.DELIVERED, _S.UNSURE, _S.CANCELLED}),
     _S.UNSURE: frozenset({_S.DELIVERED, _S.DELIVERING, _S.CANCELLED}),
     _S.DELIVERED: frozenset({_S.REFUNDED}),
@@ -27,7 +27,7 @@ ALLOWED: Mapping[OrderState, frozenset[OrderState]] = {
 ENDED = frozenset({_S.DELIVERED, _S.REFUSED, _S.RELEASED, _S.CANCELLED, _S.REFUNDED})
 
 # States in which codes are kept that nobody outside can have seen.
-KEPT_UNSEEN = frozenset({_S.RESERVED, _S.ACCEPTED})
+KEPT_UNSEEN = frozenset({_S.HELD, _S.RESERVED, _S.ACCEPTED})
 
 
 def refuse_move(order_ref: str, present: OrderState, wanted: OrderState) -> None:

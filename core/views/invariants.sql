@@ -61,7 +61,7 @@ WITH given_back AS (
 unseen_end AS (
     SELECT order_id, count(*) AS times
     FROM order_move
-    WHERE from_state IN ('reserved', 'accepted') AND to_state IN ('released', 'cancelled')
+    WHERE from_state IN ('held', 'reserved', 'accepted') AND to_state IN ('released', 'cancelled')
     GROUP BY order_id
 )
 SELECT count(*) OVER () AS total,
@@ -111,7 +111,9 @@ held AS (
 line AS (
     SELECT order_state.order_id, order_state.channel_id, order_state.state, order_line.line_no,
         CASE
-            WHEN order_state.state IN ('reserved', 'accepted', 'delivering', 'unsure', 'delivered', 'refunded')
+            WHEN order_state.state IN (
+                'held', 'reserved', 'accepted', 'delivering', 'unsure', 'delivered', 'refunded'
+            )
                 THEN order_line.quantity
             ELSE 0
         END AS due,
@@ -122,7 +124,6 @@ line AS (
     FROM order_state
     JOIN order_line ON order_line.order_id = order_state.order_id
     LEFT JOIN held ON held.order_id = order_line.order_id AND held.line_no = order_line.line_no
-    WHERE order_state.state <> 'held'
 )
 SELECT count(*) OVER () AS total,
     format('order %s is %s with %s', order_id, state,

@@ -183,7 +183,8 @@ async def order_detail(conn: Connection, order_id: OrderId) -> OrderDetail:
     if not rows or head is None:
         raise UnknownOrder(f"order {order_id}: no such order; `GET /api/v1/orders` lists them")
     summary = _summary(rows[0])
-    came = Move(None, OrderState(head["first_state"]), summary.created_at, "intake", "")
+    first = OrderState(head["first_state"])
+    came = Move(None, first, summary.created_at, "intake", head["first_reason"])
     return OrderDetail(
         order=summary,
         buyer_ref=head["buyer_ref"],

@@ -54,7 +54,7 @@ ORDER BY channel_order.order_id DESC
 LIMIT $5::int
 
 -- name: head
-SELECT channel_order.first_state, channel_order.buyer_ref, channel_order.hold_until, open_order.due_at,
+SELECT channel_order.first_state, channel_order.first_reason, channel_order.buyer_ref, channel_order.hold_until, open_order.due_at,
     coalesce(open_order.failures, 0) AS failures
 FROM channel_order
 LEFT JOIN open_order ON open_order.order_id = channel_order.order_id
@@ -111,7 +111,7 @@ JOIN channel_order ON channel_order.order_id = watched.order_id
 JOIN channel ON channel.channel_id = channel_order.channel_id
 CROSS JOIN LATERAL (
     SELECT NULL AS from_state, channel_order.first_state AS to_state, channel_order.created_at AS moved_at,
-        'intake' AS actor, '' AS reason, 0 AS move_no
+        'intake' AS actor, channel_order.first_reason AS reason, 0 AS move_no
     UNION ALL
     SELECT order_move.from_state, order_move.to_state, order_move.moved_at, order_move.actor, order_move.reason,
         order_move.move_no

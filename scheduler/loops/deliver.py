@@ -22,7 +22,9 @@ from core.errors import StaleVersion
 from core.offers.outbox import Outbox
 from core.offers.terms import ChannelTerms
 from core.orders.fulfilment import Attempt, Fulfilment
+from core.orders.intake import judge_paid
 from core.orders.orders import Order
+from core.orders.risk import RiskVerdict
 from core.types import OrderState
 
 _AT_ONCE = 8
@@ -83,6 +85,8 @@ class Deliverer:
                 await self._parked(order)
             case OrderState.DELIVERING | OrderState.UNSURE:
                 return await self._ask(order)
+            case OrderState.HELD:
+                await self._held(order)
             case _:
                 await self._fulfilment.later(order, _NOTHING_TO_DO_SECONDS)
         return None
@@ -145,13 +149,37 @@ class Deliverer:
                 await self._fulfilment.later(order)
         return None
 
+    async def _held(self, order: Order) -> None:
+        """A person decides; only what risk refuses outright goes back where the channel lets us."""
+        if not await self._gave_back(order):
+            await self._fulfilment.wait_for_person(order)
+
+    async def _gave_back(self, order: Order) -> bool:
+        """Whether risk refuses a paid order and its money went back at the channel."""
+        judgement = judge_paid(self._terms, order)
+        if judgement.verdict is not RiskVerdict.REFUSE or not isinstance(self._connector, CancelsOrders):
+            return False
+        try:
+            # Buyers may read the channel's reason: it does not tell them our limits.
+            await self._connector.cancel_order(order.order_ref, "order refused")
+        except ChannelRefused as error:
+            _log.warning("order.not_given_back", order_id=order.order_id, error=str(error))
+            return False
+        except ChannelError as error:
+            await self._fulfilment.later(order, error.after_seconds if isinstance(error, TryLater) else 0.0)
+            raise
+        await self._fulfilment.cancel(order, "risk", judgement.why)
+        return True
+
     async def _parked(self, order: Order) -> None:
+        if await self._gave_back(order):
+            return
         state = await self._fulfilment.retry_parked(self._terms, order)
         if state is not OrderState.PARKED or not self._fulfilment.out_of_patience(self._terms, order):
             return
         if isinstance(self._connector, CancelsOrders):
             await self._connector.cancel_order(order.order_ref, "out of stock")
-            await self._fulfilment.cancel(order, "no codes in time")
+            await self._fulfilment.cancel(order, "shortage", "no codes in time")
 
 
 def raise_first(results: Sequence[object]) -> None:

@@ -40,6 +40,8 @@ CREATE TABLE channel_order (
     order_ref text NOT NULL,
     -- What the order was at intake; order_move tells all that came after.
     first_state text NOT NULL,
+    -- Why it came in so, where a rule of risk has to do with it.
+    first_reason text NOT NULL DEFAULT '',
     -- Hash of what was asked for: the same reference with other content is refused.
     request_hash bytea NOT NULL,
     currency text NOT NULL,
@@ -90,12 +92,12 @@ CREATE TABLE order_move (
     CONSTRAINT order_move_allowed CHECK (
         (from_state, to_state) IN (
             ('held', 'accepted'), ('held', 'parked'), ('held', 'cancelled'),
-            ('reserved', 'accepted'), ('reserved', 'delivered'), ('reserved', 'released'),
+            ('reserved', 'held'), ('reserved', 'accepted'), ('reserved', 'delivered'), ('reserved', 'released'),
             ('reserved', 'cancelled'),
-            ('refused', 'accepted'), ('refused', 'parked'), ('refused', 'cancelled'),
-            ('released', 'accepted'), ('released', 'parked'), ('released', 'cancelled'),
-            ('accepted', 'delivering'), ('accepted', 'delivered'), ('accepted', 'cancelled'),
-            ('parked', 'accepted'), ('parked', 'cancelled'),
+            ('refused', 'held'), ('refused', 'accepted'), ('refused', 'parked'), ('refused', 'cancelled'),
+            ('released', 'held'), ('released', 'accepted'), ('released', 'parked'), ('released', 'cancelled'),
+            ('accepted', 'held'), ('accepted', 'delivering'), ('accepted', 'delivered'), ('accepted', 'cancelled'),
+            ('parked', 'held'), ('parked', 'accepted'), ('parked', 'cancelled'),
             ('delivering', 'delivered'), ('delivering', 'unsure'), ('delivering', 'cancelled'),
             ('unsure', 'delivered'), ('unsure', 'delivering'), ('unsure', 'cancelled'),
             ('delivered', 'refunded')

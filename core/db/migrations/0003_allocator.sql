@@ -137,7 +137,7 @@ CREATE FUNCTION reserve_group(
     p_lanes smallint[], p_now timestamptz,
     o_order_id bigint[], o_lane smallint[], o_channel_id int[], o_ref text[], o_hash bytea[],
     o_state text[], o_short_state text[], o_currency text[], o_buyer_ref text[],
-    o_placed_at timestamptz[], o_hold_until timestamptz[], o_due_at timestamptz[],
+    o_placed_at timestamptz[], o_hold_until timestamptz[], o_due_at timestamptz[], o_reason text[],
     l_ord int[], l_line_no smallint[], l_line_ref text[], l_listing_id int[], l_lane smallint[],
     l_sku_id int[], l_quantity int[], l_take int[], l_unit_price_minor bigint[], l_valid_until timestamptz[]
 ) RETURNS TABLE (line int, verdict int, remaining int)
@@ -185,15 +185,16 @@ BEGIN
     WITH decided AS MATERIALIZED (
         SELECT i.*, CASE i.verdict WHEN 1 THEN i.state ELSE i.short_state END AS first_state
         FROM unnest(o_order_id, o_lane, o_channel_id, o_ref, o_hash, o_state, o_short_state, o_currency,
-            o_buyer_ref, o_placed_at, o_hold_until, o_due_at, v_order_verdict)
+            o_buyer_ref, o_placed_at, o_hold_until, o_due_at, o_reason, v_order_verdict)
             i(order_id, lane, channel_id, ref, hash, state, short_state, currency,
-                buyer_ref, placed_at, hold_until, due_at, verdict)
+                buyer_ref, placed_at, hold_until, due_at, reason, verdict)
         WHERE i.verdict = 1 OR (i.verdict = 2 AND i.short_state IS NOT NULL)
     ),
     placed AS (
-        INSERT INTO channel_order (order_id, lane, channel_id, order_ref, first_state, request_hash, currency,
-            buyer_ref, placed_at, hold_until, created_at)
-        SELECT order_id, lane, channel_id, ref, first_state, hash, currency, buyer_ref, placed_at, hold_until, p_now
+        INSERT INTO channel_order (order_id, lane, channel_id, order_ref, first_state, first_reason, request_hash,
+            currency, buyer_ref, placed_at, hold_until, created_at)
+        SELECT order_id, lane, channel_id, ref, first_state, reason, hash, currency, buyer_ref, placed_at,
+            hold_until, p_now
         FROM decided
     )
     INSERT INTO open_order (order_id, channel_id, due_at)
