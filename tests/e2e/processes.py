@@ -69,11 +69,16 @@ class DaemonProcess:
         """Start it; how many seconds it took until it served."""
         started = time.monotonic()
         self.launch()
+        await self.serving()
+        return time.monotonic() - started
+
+    async def serving(self) -> None:
+        """Wait until it serves."""
+        started = time.monotonic()
         while not await self._serves():
             assert self.process.poll() is None, f"the daemon ended by itself:\n{self.last_words()}"
             assert time.monotonic() - started < _START_SECONDS, f"it does not serve:\n{self.last_words()}"
             await asyncio.sleep(0.05)
-        return time.monotonic() - started
 
     async def kill(self) -> None:
         """As if somebody pulled the plug."""
