@@ -27,7 +27,7 @@ from connectors.kit.messages import (
     ProvideAsked,
     ReserveAsked,
 )
-from core.errors import InvalidInput, ReferenceReused, StaleVersion
+from core.errors import InvalidInput, OrderHeld, ReferenceReused, StaleVersion
 from core.offers.terms import ChannelTerms
 from core.orders.orders import find_order
 from core.types import LineCodes, OrderRef, OrderState
@@ -45,6 +45,7 @@ _CLOSING_SECONDS = 5.0
 _FINAL = (ReferenceReused, InvalidInput)
 _GRANTED = frozenset(
     {
+        OrderState.HELD,
         OrderState.RESERVED,
         OrderState.ACCEPTED,
         OrderState.DELIVERING,
@@ -184,6 +185,8 @@ class CallbackDesk:
         lines: tuple[LineCodes, ...] | None
         try:
             lines = await self._within(deadline, self._services.fulfilment.provide(terms, asked.order_ref))
+        except OrderHeld:
+            return _Answer(connector.answer_provide_later(asked), "later: held for a person")
         except _Failed as failed:
             return _Answer(connector.answer_provide_later(asked), f"later: {failed.outcome}")
         self._services.wake(terms.channel_id)
@@ -217,7 +220,7 @@ class CallbackDesk:
     async def _within(self, deadline: _Deadline, work: Coroutine[None, None, T]) -> T:
         """Wait for work as long as the channel waits for us; the work itself is never stopped half-way.
 
-        Raises what is final as it is, and _Failed for everything else that went wrong.
+        Raises what is final as it is, OrderHeld too, and _Failed for everything else that went wrong.
         """
         task = asyncio.ensure_future(work)
         seconds = deadline.left_seconds()
@@ -234,7 +237,7 @@ class CallbackDesk:
             # The channel hung up, or we are stopping: what was begun is finished all the same.
             self._follow(task)
             raise
-        except _FINAL:
+        except (*_FINAL, OrderHeld):
             raise
         except Exception as error:
             _log.exception("callback.failed", channel=deadline.channel)

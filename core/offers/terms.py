@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
@@ -40,4 +40,4 @@ class ChannelTerms:
     largest_quantity: int
     # How long a paid order may wait for codes before the shortage policy acts.
     patience: timedelta = timedelta(minutes=10)
-    risk: RiskRule = RiskRule()
+    risk: RiskRule = field(default_factory=RiskRule)

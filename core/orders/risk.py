@@ -1,4 +1,4 @@
-"""Decides whether an order passes, is held for a person, or is refused, by what it is worth and how big it is. Pure."""
+"""Decides whether an order passes, is held for a person, or is refused, by its worth and size. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class RiskVerdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RiskRule:
-    """From where on an order is held or refused; None: never for that. Amounts are minor units of `currency`."""
+    """Above what an order is held or refused; None: never. Amounts are minor units of `currency`."""
 
     hold_above_minor: int | None = None
     refuse_above_minor: int | None = None

@@ -1,6 +1,9 @@
-"""Shows orders and their lives, and replaces invalid codes."""
+"""Shows orders and their lives, lets held ones through or ends them, and replaces invalid codes."""
 
 from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import click
 
@@ -8,14 +11,15 @@ from config.settings import Settings
 from core.codes.allocator import Place
 from core.db.pool import Connection
 from core.errors import InvalidInput, UnknownOrder
-from core.orders.orders import load_order
+from core.orders.orders import Order, load_order
 from core.orders.replacement import Replacements
 from core.types import OrderId, OrderRef, OrderState
 from core.views.orders import OrderDetail, OrderFilter, OrderPage, OrderSummary, order_detail, order_page
 from scheduler.cli.options import ListGroup, json_option, read_place, reason_option
 from scheduler.cli.output import Cells, amount, note, print_json, say
 from scheduler.cli.session import Session, pass_session
-from scheduler.composition import open_core, utc_now
+from scheduler.composition import open_channels, open_core, utc_now
+from web.decisions import Decisions, Ended
 
 _LARGEST_ID = 2**63 - 1
 # A search looks at some thousand orders a page.
@@ -24,7 +28,7 @@ _PAGES_AT_MOST = 100
 
 @click.group("orders", cls=ListGroup)
 def orders() -> None:
-    """Show orders and replace their invalid codes.
+    """Show orders, decide about those that wait, and replace invalid codes.
 
     Without a command it lists: `consignd orders --state parked`. ORDER is our number, the channel's own
     reference, or CHANNEL/REFERENCE.
@@ -219,3 +223,54 @@ async def _replace(session: Session, written: str, bad: Place, reason: str) -> t
             order_id = await find_order_id(conn, written)
         replacements = Replacements(core.pool, core.allocator, utc_now)
         return order_id, await replacements.replace(order_id, bad, actor=session.actor, reason=reason)
+
+
+@orders.command("approve")
+@click.argument("order")
+@reason_option
+@json_option
+@pass_session
+def approve_order(session: Session, order: str, reason: str, as_json: bool) -> None:
+    """Let a held order through: its codes go out. JSON: {"order_id", "state"}."""
+    approved = session.drive(_approve(session, order, reason))
+    if as_json:
+        print_json({"order_id": approved.order_id, "state": approved.state})
+    else:
+        say(f"order {approved.order_id} is {approved.state}: its codes go out")
+
+
+async def _approve(session: Session, written: str, reason: str) -> Order:
+    async with _decisions(session, written) as (decisions, order_id):
+        return await decisions.approve(order_id, actor=session.actor, reason=reason)
+
+
+@orders.command("cancel")
+@click.argument("order")
+@reason_option
+@json_option
+@pass_session
+def cancel_order(session: Session, order: str, reason: str, as_json: bool) -> None:
+    """End an order that is held, parked, reserved or accepted, at its channel first where that is possible.
+
+    Where the channel cannot be told to give the money back, it says so: refund the buyer there.
+
+    JSON: {"order_id", "state", "given_back", "told"}.
+    """
+    ended = session.drive(_cancel(session, order, reason))
+    if as_json:
+        print_json(ended)
+    else:
+        say(ended.told)
+
+
+async def _cancel(session: Session, written: str, reason: str) -> Ended:
+    async with _decisions(session, written) as (decisions, order_id):
+        return await decisions.cancel(order_id, actor=session.actor, reason=reason)
+
+
+@asynccontextmanager
+async def _decisions(session: Session, written: str) -> AsyncIterator[tuple[Decisions, OrderId]]:
+    async with open_core(session.settings()) as core, open_channels(core) as channels:
+        async with core.pool.acquire() as conn:
+            order_id = await find_order_id(conn, written)
+        yield Decisions(core.pool, core.intake, channels.by_name, utc_now), order_id

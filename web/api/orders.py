@@ -1,12 +1,9 @@
-"""Lets callers look at orders, and cancel them or replace their invalid codes where core allows it."""
+"""Lets callers look at orders, and approve or cancel them or replace invalid codes where core allows it."""
 
 from __future__ import annotations
 
-from core.audit import note
-from core.errors import MoveRefused
-from core.orders.orders import load_order
 from core.orders.replacement import Replacements
-from core.types import OrderRef, OrderState
+from core.types import OrderRef
 from core.views.orders import (
     OrderDetail,
     OrderFilter,
@@ -20,9 +17,8 @@ from core.views.orders import (
 from web.access import Right
 from web.api.route import Call, Route, read_place
 from web.api.shapes import Activity, Done, OrderQuery, ReasonBody, ReplaceBody, Replaced
-
-# The others end by themselves, or only the channel can end them, because it holds the buyer's money.
-_CANCELLED_BY_HAND = frozenset({OrderState.HELD, OrderState.RESERVED, OrderState.PARKED})
+from web.decisions import Decisions
+from web.services import Services
 
 
 async def list_orders(call: Call) -> OrderPage:
@@ -44,24 +40,24 @@ async def show_order(call: Call) -> OrderDetail:
 async def cancel_order(call: Call) -> Done:
     """An order that waits, ended by a person."""
     body, services = call.body(ReasonBody), call.services
-    async with services.pool.acquire() as conn, conn.transaction():
-        order = await load_order(conn, call.order_id())
-        if order.state not in _CANCELLED_BY_HAND:
-            raise MoveRefused(
-                f"order {order.order_id} is {order.state}: cancel or refund it at the channel, and it "
-                "ends here when the channel tells"
-            )
-        state = await services.intake.cancel(conn, order, actor=call.token.name, reason=body.reason)
-        await note(
-            conn,
-            at=services.now(),
-            actor=call.token.name,
-            action="cancel",
-            subject=f"order {order.order_id}",
-            reason=body.reason,
-        )
+    decisions = decisions_of(services)
+    ended = await decisions.cancel(call.order_id(), actor=call.token.name, reason=body.reason)
     services.wake_all()
-    return Done(f"order {order.order_id} is {state}")
+    return Done(ended.told)
+
+
+async def approve_order(call: Call) -> Done:
+    """A held order, let through by a person."""
+    body, services = call.body(ReasonBody), call.services
+    decisions = decisions_of(services)
+    order = await decisions.approve(call.order_id(), actor=call.token.name, reason=body.reason)
+    services.wake(order.channel_id)
+    return Done(f"order {order.order_id} is {order.state}")
+
+
+def decisions_of(services: Services) -> Decisions:
+    """What people may decide here."""
+    return Decisions(services.pool, services.intake, services.channels, services.now)
 
 
 async def replace_code(call: Call) -> Replaced:
@@ -90,6 +86,15 @@ ROUTES = (
         "GET", "/orders", Right.READ, "List orders, newest first", OrderPage, list_orders, query=OrderQuery
     ),
     Route("GET", "/orders/{order_id}", Right.READ, "Show one order", OrderDetail, show_order),
+    Route(
+        "POST",
+        "/orders/{order_id}/approve",
+        Right.OPERATE,
+        "Let a held order through",
+        Done,
+        approve_order,
+        body=ReasonBody,
+    ),
     Route(
         "POST",
         "/orders/{order_id}/cancel",

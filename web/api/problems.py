@@ -8,6 +8,7 @@ import asyncpg
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
+from connectors.kit.errors import ChannelError
 from core.errors import (
     Conflict,
     ConsigndError,
@@ -64,6 +65,8 @@ def problem_of(error: Exception) -> Problem | None:
             return error
         case ConsigndError():
             return _of_core(error)
+        case ChannelError():
+            return Problem(502, "The channel refuses or does not answer", str(error))
         case ValidationError():
             return Problem(422, "Not understood", _places(error))
         case web.HTTPException():

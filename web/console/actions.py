@@ -1,4 +1,4 @@
-"""Decides what people can do from the console: pause, resume, compare, show a code, replace one."""
+"""Decides what people can do from the console: with channels, with codes, and with orders that wait."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from core.codes.custody import trace
 from core.orders.replacement import Replacements
 from core.types import OrderId
 from web.api.channels import set_paused
+from web.api.orders import decisions_of
 from web.api.problems import Problem
 from web.api.route import read_place
 from web.console.visit import Shown, Visit
@@ -56,17 +57,42 @@ async def reveal(visit: Visit, form: Form) -> Shown:
 
 async def replace(visit: Visit, form: Form) -> Shown:
     """Another code for an invalid one."""
-    order_id, bad = visit.path("order_id"), read_place(form.get("place", ""))
-    if not order_id.isascii() or not order_id.isdigit() or int(order_id) >= 2**63:
-        raise Problem(404, "Not known", "order ids are numbers; look for it under Orders")
+    order_id, bad = _order_id(visit), read_place(form.get("place", ""))
     services = visit.services
     replacements = Replacements(services.pool, services.allocator, services.now)
-    new = await replacements.replace(
-        OrderId(int(order_id)), bad, actor=visit.session.token.name, reason=_reason(form)
-    )
+    new = await replacements.replace(order_id, bad, actor=visit.session.token.name, reason=_reason(form))
     services.wake_all()
     visit.session.notice = ENGLISH["replaced_done"] % (bad, new)
     raise web.HTTPSeeOther(f"/console/orders/{order_id}")
+
+
+async def approve(visit: Visit, form: Form) -> Shown:
+    """A held order, let through."""
+    order_id, services = _order_id(visit), visit.services
+    order = await decisions_of(services).approve(
+        order_id, actor=visit.session.token.name, reason=_reason(form)
+    )
+    services.wake(order.channel_id)
+    visit.session.notice = ENGLISH["approved_done"] % order.order_ref
+    raise web.HTTPSeeOther(f"/console/orders/{order_id}")
+
+
+async def cancel(visit: Visit, form: Form) -> Shown:
+    """An order that waits, ended."""
+    order_id, services = _order_id(visit), visit.services
+    ended = await decisions_of(services).cancel(
+        order_id, actor=visit.session.token.name, reason=_reason(form)
+    )
+    services.wake_all()
+    visit.session.notice = f"{ended.told}."
+    raise web.HTTPSeeOther(f"/console/orders/{order_id}")
+
+
+def _order_id(visit: Visit) -> OrderId:
+    text = visit.path("order_id")
+    if not text.isascii() or not text.isdigit() or int(text) >= 2**63:
+        raise Problem(404, "Not known", "order ids are numbers; look for it under Orders")
+    return OrderId(int(text))
 
 
 def _reason(form: Form) -> str:

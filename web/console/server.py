@@ -63,6 +63,8 @@ ACTIONS = (
     Action("/channels/{name}/sync", Right.OPERATE, actions.sync),
     Action("/codes/{place}/reveal", Right.REVEAL, actions.reveal),
     Action("/orders/{order_id}/replace", Right.OPERATE, actions.replace),
+    Action("/orders/{order_id}/approve", Right.OPERATE, actions.approve),
+    Action("/orders/{order_id}/cancel", Right.OPERATE, actions.cancel),
 )
 
 
