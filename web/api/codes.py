@@ -15,7 +15,7 @@ from core.codes.allocator import Place
 from core.codes.custody import Standing, trace
 from core.codes.importer import ImportOrder, ImportReport
 from core.errors import InvalidInput
-from core.offers.catalogue import add_consignor, find_sku
+from core.offers.catalogue import add_consignor, find_priority, find_sku
 from web.access import Right
 from web.api.problems import Problem
 from web.api.route import Call, Route, optional_money
@@ -34,6 +34,8 @@ _FILE_LIMIT_BYTES = 1 << 30
 _FIELD_LIMIT_BYTES = 4096
 _CHUNK_BYTES = 1 << 18
 _FIELDS_AT_MOST = 16
+# Of a consignor who is new and is given no other.
+_USUAL_PRIORITY = 100
 
 
 async def import_codes(call: Call) -> ImportAnswer:
@@ -45,12 +47,14 @@ async def import_codes(call: Call) -> ImportAnswer:
         services = call.services
         async with services.pool.acquire() as conn:
             sku = await find_sku(conn, form.sku_ref)
-            consignor_id = await add_consignor(conn, form.consignor, form.priority)
+            asked = _USUAL_PRIORITY if form.priority is None else form.priority
+            consignor_id = await add_consignor(conn, form.consignor, asked)
+            own = await find_priority(conn, form.consignor)
         order = ImportOrder(
             path=path,
             sku=sku,
             consignor_id=consignor_id,
-            consignor_priority=form.priority,
+            consignor_priority=own if form.priority is None else form.priority,
             unit_cost=cost,
             expires_default=form.expires,
             actor=call.token.name,

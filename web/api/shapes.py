@@ -99,7 +99,9 @@ class ImportForm(Shape):
     unit_cost: Amount | None = None
     currency: Currency | None = None
     expires: Annotated[datetime | None, Field(description="expiry of codes whose row has none")] = None
-    priority: Annotated[int, Field(ge=0, le=10_000)] = 100
+    priority: Annotated[
+        int | None, Field(ge=0, le=10_000, description="lower is sold first; left out: the consignor's own")
+    ] = None
     dry_run: bool = False
 
 
