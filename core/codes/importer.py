@@ -9,17 +9,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from itertools import islice
+from datetime import datetime
 from pathlib import Path
 
 import asyncpg
 
+from core.codes.chunks import Chunk, sealed_chunks
 from core.codes.readers import CodeFile
-from core.codes.rows import Parsed, Reason, Refused, Row
+from core.codes.rows import Reason, Refused
 from core.codes.vault import BatchKey, Vault
 from core.db.pool import Connection, Pool
 from core.db.queries import load_queries
@@ -42,11 +42,8 @@ _PLACE_CODES = _SQL["place_codes"]
 REFUSALS_KEPT = 1000
 # A lane sells nothing while a chunk is placed on its shelves.
 CHUNK_ROWS = 5000
-_CHUNK_CHARACTERS = 8 << 20
 # Each further try means that another import has brought in some of the chunk's codes meanwhile.
 _TRIES = 50
-# PostgreSQL's 'infinity', to the driver.
-NEVER = datetime.max.replace(tzinfo=UTC)
 _DETAILS = {
     Reason.ALREADY_KNOWN: "the same code came with an earlier import",
     Reason.DUPLICATE_IN_FILE: "the same code stands further up in this file",
@@ -129,8 +126,9 @@ class Importer:
             async with self._pool.acquire() as conn, _committing_early(conn):
                 key = self._vault.new_batch_key(BatchId(await conn.fetchval(_NEXT_BATCH_ID)))
                 work = _Work(conn, order, key, self._now(), tell_refused)
+                chunks = sealed_chunks(file, self._vault, key, work.now, self._chunk_rows)
                 try:
-                    await _carry(work, _chunks(file, self._vault, key, work.now, self._chunk_rows), progress)
+                    await _carry(work, chunks, progress)
                 except UnreadableFile as error:
                     await work.finish()
                     raise _with_state(error, work.report) from None
@@ -153,7 +151,7 @@ async def _committing_early(conn: Connection) -> AsyncIterator[None]:
 
 
 async def _carry(
-    work: _Work, chunks: Iterator[_Chunk], progress: Callable[[ImportProgress], None] | None
+    work: _Work, chunks: Iterator[Chunk], progress: Callable[[ImportProgress], None] | None
 ) -> None:
     """Write each chunk while the thread makes the next one."""
     ahead = asyncio.ensure_future(asyncio.to_thread(next, chunks, None))
@@ -168,59 +166,6 @@ async def _carry(
         await asyncio.wait([ahead])
         if not ahead.cancelled():
             ahead.exception()
-
-
-@dataclass(frozen=True, slots=True)
-class _Chunk:
-    """Some rows of a file, read and sealed.
-
-    `codes` by fingerprint: row, expiry, sealed code. `twins`: rows whose code stands earlier in the chunk.
-    """
-
-    rows: int
-    codes: dict[bytes, tuple[int, datetime, bytes]]
-    twins: list[tuple[int, bytes]]
-    refused: list[Refused]
-    bytes_read: int
-    size_bytes: int
-
-
-def _chunks(file: CodeFile, vault: Vault, key: BatchKey, now: datetime, chunk_rows: int) -> Iterator[_Chunk]:
-    """A file's rows, sealed, a chunk at a time; runs in the reading thread."""
-    rows = iter(file)
-    while True:
-        parsed, refused = _read(islice(rows, chunk_rows), now)
-        if not parsed and not refused:
-            return
-        sealed = vault.seal_many(key, [row.payload for row in parsed])
-        codes: dict[bytes, tuple[int, datetime, bytes]] = {}
-        twins: list[tuple[int, bytes]] = []
-        for row, (fingerprint, code) in zip(parsed, sealed, strict=True):
-            if fingerprint in codes:
-                twins.append((row.row, fingerprint))
-            else:
-                codes[fingerprint] = (row.row, row.expires_at or NEVER, code)
-        yield _Chunk(len(parsed) + len(refused), codes, twins, refused, file.bytes_read, file.size_bytes)
-
-
-def _read(rows: Iterator[Row], now: datetime) -> tuple[list[Parsed], list[Refused]]:
-    """The rows of a chunk, and no more of them than fit comfortably in memory."""
-    parsed: list[Parsed] = []
-    refused: list[Refused] = []
-    characters = 0
-    for row in rows:
-        if isinstance(row, Refused):
-            refused.append(row)
-        elif row.expires_at is not None and row.expires_at <= now:
-            refused.append(
-                Refused(row.row, Reason.EXPIRED, f"expired at {row.expires_at:%Y-%m-%d %H:%M} UTC")
-            )
-        else:
-            parsed.append(row)
-            characters += len(row.payload.secret)
-            if characters > _CHUNK_CHARACTERS:
-                break
-    return parsed, refused
 
 
 class _Work:
@@ -245,13 +190,13 @@ class _Work:
         self._seen: set[bytes] = set()
         self._expect_known = True
 
-    def progress(self, chunk: _Chunk) -> ImportProgress:
+    def progress(self, chunk: Chunk) -> ImportProgress:
         """How far this import is, after a chunk."""
         report = self.report
         refused = report.refused.total()
         return ImportProgress(report.read, report.imported, refused, chunk.bytes_read, chunk.size_bytes)
 
-    async def take(self, chunk: _Chunk) -> None:
+    async def take(self, chunk: Chunk) -> None:
         """Import a chunk, or in a dry run find out what would become of it."""
         known = await self._settle(chunk.codes)
         refused = [
@@ -336,13 +281,16 @@ class _Work:
         shelves: Mapping[datetime, ShelfId],
         codes: Mapping[bytes, tuple[int, datetime, bytes]],
     ) -> None:
-        sku = self._order.sku
+        sku, expiries = self._order.sku, list(dict.fromkeys(code[1] for code in codes.values()))
+        places, aheads = _places(expiries, codes.values())
         await self._conn.execute(
             _PLACE_CODES,
             sku.lane,
             sku.sku_id,
             self._key.batch_id,
-            [shelves[code[1]] for code in codes.values()],
+            [shelves[expiry] for expiry in expiries],
+            places,
+            aheads,
             list(codes),
             [code[2] for code in codes.values()],
         )
@@ -371,6 +319,22 @@ class _Work:
         await self._conn.execute(_ADD_SHELVES, *alike, order.consignor_priority, expiries)
         rows = await self._conn.fetch(_FIND_SHELVES, *alike, expiries)
         return {expiries[row["n"] - 1]: ShelfId(row["shelf_id"]) for row in rows}
+
+
+def _places(
+    expiries: Sequence[datetime], codes: Collection[tuple[int, datetime, bytes]]
+) -> tuple[Sequence[int], Sequence[int]]:
+    """For each code the number of its shelf, from 1, and how far behind that one's tail it goes."""
+    if len(expiries) == 1:
+        return [1] * len(codes), range(1, len(codes) + 1)
+    numbers = {expiry: number for number, expiry in enumerate(expiries, 1)}
+    places = [numbers[code[1]] for code in codes]
+    filled: Counter[int] = Counter()
+    aheads = []
+    for place in places:
+        filled[place] += 1
+        aheads.append(filled[place])
+    return places, aheads
 
 
 def _cost(order: ImportOrder) -> tuple[int | None, str | None]:

@@ -41,4 +41,4 @@ JOIN shelf ON shelf.lane = $1::smallint
     AND shelf.currency IS NOT DISTINCT FROM $5::text
 
 -- name: place_codes
-SELECT place_codes($1::smallint, $2::int, $3::bigint, $4::int[], $5::bytea[], $6::bytea[])
+SELECT place_codes($1::smallint, $2::int, $3::bigint, $4::int[], $5::int[], $6::int[], $7::bytea[], $8::bytea[])

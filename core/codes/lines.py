@@ -6,12 +6,15 @@ import csv
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TextIO
 
 from core.codes.columns import Layout, layout_of_header
 from core.codes.rows import DASHES, ROW_LIMIT_BYTES
+from core.codes.runs import Run, RunForm, form_of_layout, form_of_line
 
 _SNIFFED_LINES = 20
+_BLOCK_CHARACTERS = 4 * ROW_LIMIT_BYTES
 _TAB_SUFFIXES = (".tsv", ".tab")
 
 
@@ -23,7 +26,9 @@ class Lines:
 
     def __init__(self, text: TextIO) -> None:
         self._text = text
-        self._readline = text.readline
+        # What was read of the text; it is used up to `_at`.
+        self._block = ""
+        self._at = 0
         self._held: deque[str | None] = deque()
         self._row = 0
 
@@ -50,17 +55,44 @@ class Lines:
             self._held.popleft()
         self._row += count
 
+    def run(self, form: RunForm, expires_at: datetime | None) -> Run | None:
+        """The coming lines at once, as far as they are at hand and plain."""
+        plain = None if self._held else form.rows.match(self._block, self._at)
+        if plain is None:
+            return None
+        run = form.read(self._row + 1, self._block, self._at, plain.end(), expires_at)
+        self._at = plain.end()
+        self._row += len(run)
+        return run
+
     def _read(self) -> str | None:
-        line = self._readline(ROW_LIMIT_BYTES + 1)
-        if not line:
-            raise StopIteration
-        if line[-1] == "\n":
-            return line[:-1]
-        if len(line) <= ROW_LIMIT_BYTES:
+        end = self._block.find("\n", self._at)
+        if end < 0:
+            self._refill()
+            end = self._block.find("\n", self._at)
+        if end < 0 and len(self._block) > ROW_LIMIT_BYTES:
+            self._skip_line()
+            return None
+        if end < 0:
+            line, self._block = self._block, ""
+            if not line:
+                raise StopIteration
             return line
-        while line and line[-1] != "\n":
-            line = self._readline(ROW_LIMIT_BYTES)
-        return None
+        line = self._block[self._at : end]
+        self._at = end + 1
+        return line if len(line) <= ROW_LIMIT_BYTES else None
+
+    def _refill(self) -> None:
+        self._block = self._block[self._at :] + self._text.read(_BLOCK_CHARACTERS)
+        self._at = 0
+
+    def _skip_line(self) -> None:
+        """Pass over a line of which no end is in sight."""
+        end = -1
+        while self._block and end < 0:
+            self._block = self._text.read(_BLOCK_CHARACTERS)
+            end = self._block.find("\n")
+        self._at = end + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +104,13 @@ class Shape:
     header_row: int = 0
     # How many parts a row without a header must have; 0: as many as the first one, two at most.
     parts_least: int = 0
+
+    def run_form(self, line: str) -> RunForm | None:
+        """How the rows after this one look, if they are plain and like it."""
+        if self.layout is None:
+            return form_of_line(self.separator, line)
+        assert self.separator is not None, "plain text has no header"
+        return form_of_layout(self.separator, self.layout)
 
     def fields(self, line: str, lines: Lines) -> list[str] | None:
         """The fields of a line, and of those after it while a quoted field goes on; None for bad quotes."""

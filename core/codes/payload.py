@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import struct
 import unicodedata
+from collections.abc import Iterator, Sequence
+from itertools import repeat
 
 from core.errors import InvalidInput, SealBroken
 from core.types import CodePayload, PayloadKind
@@ -27,6 +29,7 @@ _LENGTH = struct.Struct(">I")
 # Ciphertexts are as long as their plaintexts; whole blocks of this size say little about a code's length.
 _BLOCK_BYTES = 16
 
+_PADDING = tuple(bytes(-length % _BLOCK_BYTES) for length in range(_BLOCK_BYTES))
 _pack_head = _HEAD.pack
 _pack_length = _LENGTH.pack
 
@@ -43,7 +46,7 @@ def encode(payload: CodePayload) -> bytes:
     if payload.file_name is not None:
         fields, rest = fields | _FILE_NAME, rest + _with_length(payload.file_name)
     plain = _pack_head(_VERSION, _KIND_BYTES[payload.kind], fields, len(secret)) + secret + rest
-    return plain.ljust(-(-len(plain) // _BLOCK_BYTES) * _BLOCK_BYTES, b"\0")
+    return plain + _PADDING[len(plain) % _BLOCK_BYTES]
 
 
 def decode(plain: bytes) -> CodePayload:
@@ -76,6 +79,28 @@ def canonical_bytes(payload: CodePayload) -> bytes:
     return _pack_length(len(number)) + number + _pack_length(len(secret)) + secret
 
 
+def plain_forms(
+    secrets: Sequence[str], numbers: Sequence[str] | None, pins: Sequence[str] | None
+) -> Iterator[tuple[bytes, bytes]]:
+    """What `canonical_bytes` and `encode` make of text codes, for columns of which every field is filled.
+
+    The fields are ASCII without space around, so that their bytes are their canonical bytes.
+    """
+    text = _KIND_BYTES[PayloadKind.TEXT]
+    fields = (_NUMBER if numbers else 0) | (_PIN if pins else 0)
+    no_number = _pack_length(0)
+    for secret, number, pin in zip(secrets, numbers or repeat(""), pins or repeat(""), strict=False):
+        raw = secret.encode("ascii")
+        known_by = _with_ascii_length(number) if number else no_number
+        rest = known_by if number else b""
+        if pin:
+            rest += _with_ascii_length(pin)
+        head = _pack_head(_VERSION, text, fields, len(raw))
+        plain = head + raw + rest
+        # The head ends with the secret's length as the canonical form has it.
+        yield known_by + head[-_LENGTH.size :] + raw, plain + _PADDING[len(plain) % _BLOCK_BYTES]
+
+
 def as_bytes(text: str) -> bytes:
     """UTF-8; InvalidInput for half a character, which no buyer could be sent."""
     try:
@@ -86,6 +111,10 @@ def as_bytes(text: str) -> bytes:
     raise InvalidInput(
         "a code holds half a character (a lone UTF-16 surrogate); export the file as UTF-8 again"
     )
+
+
+def _with_ascii_length(text: str) -> bytes:
+    return _pack_length(len(text)) + text.encode("ascii")
 
 
 def _with_length(text: str) -> bytes:

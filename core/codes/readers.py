@@ -26,13 +26,14 @@ from core.codes.rows import (
     columns_row,
     parts_row,
 )
+from core.codes.runs import Run
 from core.codes.xlsx import sheet_rows
 from core.errors import UnreadableFile
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-__all__ = ["CodeFile", "Form", "Parsed", "Reason", "Refused", "Row", "read_codes"]
+__all__ = ["CodeFile", "Form", "Parsed", "Reason", "Refused", "Row", "Run", "read_codes"]
 
 _BLOCK_BYTES = 1 << 20
 _BUFFER_BYTES = 1 << 16
@@ -61,7 +62,8 @@ class CodeFile:
     """A file of codes: iterate over it once for its rows; `bytes_read` of `size_bytes` tells how far that is.
 
     Use it in a `with`. Blank lines and lines that begin with # are left out; every other row is a Parsed or a
-    Refused. A file that is unreadable as a whole raises UnreadableFile, at once or at the row where it shows.
+    Refused; `pieces` hands over the same, plain rows many at a time. A file that is unreadable as a whole
+    raises UnreadableFile, at once or at the row where it shows.
     """
 
     def __init__(self, path: Path, *, expires_default: datetime | None = None) -> None:
@@ -97,6 +99,14 @@ class CodeFile:
         self._file.close()
 
     def __iter__(self) -> Iterator[Row]:
+        for piece in self.pieces():
+            if isinstance(piece, Run):
+                yield from piece.rows()
+            else:
+                yield piece
+
+    def pieces(self) -> Iterator[Row | Run]:
+        """The rows in their order, plain ones many at a time."""
         self._file.seek(0)
         if self.form is Form.XLSX:
             return self._sheet()
@@ -141,7 +151,7 @@ class CodeFile:
             else:
                 yield parts_row(row, _trimmed(cells), self._expires_default, least)
 
-    def _lines(self) -> Iterator[Row]:
+    def _lines(self) -> Iterator[Row | Run]:
         lines = Lines(io.TextIOWrapper(self._counted, encoding=self._encoding, errors="replace"))
         shape = sniff(f"{self.path}", self.form is Form.TABLE, self.path.suffix.lower(), lines)
         layout, expires_at = shape.layout, self._expires_default
@@ -157,13 +167,20 @@ class CodeFile:
                 yield Refused(
                     row, Reason.MALFORMED, "a quotation mark is not closed, or more follows after it"
                 )
-            elif layout is not None:
-                yield columns_row(row, fields, layout, expires_at)
+                continue
+            if layout is not None:
+                read = columns_row(row, fields, layout, expires_at)
             else:
                 if shape.separator is not None:
                     fields = _trimmed(fields)
                 least = least or _least(fields)
-                yield parts_row(row, fields, expires_at, least)
+                read = parts_row(row, fields, expires_at, least)
+            yield read
+            # The rows after a good one mostly look like it.
+            if isinstance(read, Parsed) and (form := shape.run_form(line)):
+                run = lines.run(form, expires_at)
+                if run is not None:
+                    yield run
 
 
 def read_codes(path: Path, *, expires_default: datetime | None = None) -> Iterator[Row]:

@@ -19,7 +19,8 @@ from openpyxl import Workbook
 
 from core.codes import importer as importing
 from core.codes.allocator import Allocator
-from core.codes.importer import NEVER, REFUSALS_KEPT, Importer, ImportOrder, ImportProgress, ImportReport
+from core.codes.chunks import NEVER
+from core.codes.importer import REFUSALS_KEPT, Importer, ImportOrder, ImportProgress, ImportReport
 from core.codes.keys import Keyring
 from core.codes.rows import Reason
 from core.codes.vault import Vault
@@ -515,7 +516,8 @@ async def test_a_chunk_cannot_bring_in_a_known_code_whatever_the_program_does(
     await importer.run(order)
     with pytest.raises(asyncpg.UniqueViolationError) as refused:
         await pool.execute(
-            "SELECT place_codes(lane, $1, batch_id, ARRAY[shelf_id], ARRAY[fingerprint], ARRAY[sealed])"
+            "SELECT place_codes(lane, $1, batch_id, ARRAY[shelf_id], ARRAY[1], ARRAY[1], ARRAY[fingerprint],"
+            " ARRAY[sealed])"
             " FROM code",
             order.sku.sku_id,
         )

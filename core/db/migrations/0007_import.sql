@@ -18,41 +18,39 @@ BEGIN
     WHERE found.batch_id IS NOT NULL;
 END $$;
 
--- Puts codes behind the last slot of their shelves, in their order, and marks the SKU; all or, if one is known,
--- none. They are inserted sorted by fingerprint: its index takes them fastest so, and two imports of the same
--- codes wait for each other instead of deadlocking.
+-- Puts codes behind the last slot of their shelves and marks the SKU; all or, if one is known, none. p_places
+-- says for each code which of p_shelf_ids it stands on, from 1, and p_aheads how far behind that one's tail.
+-- They are inserted sorted by fingerprint: its index takes them fastest so, and two imports of the same codes
+-- wait for each other instead of deadlocking. The tails are looked up apart and met by subscript: a join would
+-- have the planner guess how many rows the arrays hold.
 CREATE FUNCTION place_codes(
-    p_lane smallint, p_sku_id int, p_batch_id bigint, p_shelf_ids int[], p_fingerprints bytea[], p_sealed bytea[]
+    p_lane smallint, p_sku_id int, p_batch_id bigint, p_shelf_ids int[],
+    p_places int[], p_aheads int[], p_fingerprints bytea[], p_sealed bytea[]
 ) RETURNS void
 LANGUAGE plpgsql
 SET enable_seqscan = off
 SET enable_bitmapscan = off
-SET enable_nestloop = off
 AS $$
+DECLARE
+    v_tails bigint[];
 BEGIN
     PERFORM lock_lanes(ARRAY[p_lane]);
-    WITH arrived AS MATERIALIZED (
-        SELECT given.n, given.shelf_id, given.fingerprint, given.sealed
-        FROM unnest(p_shelf_ids, p_fingerprints, p_sealed)
-            WITH ORDINALITY given(shelf_id, fingerprint, sealed, n)
-    ),
     -- The last slot of each shelf; the lane's lock keeps it the last until we commit.
-    tail AS MATERIALIZED (
-        SELECT wanted.shelf_id, coalesce((
+    v_tails := ARRAY(
+        SELECT coalesce((
             SELECT code.slot
             FROM code
             WHERE code.lane = p_lane AND code.shelf_id = wanted.shelf_id
             ORDER BY code.slot DESC
             LIMIT 1
-        ), 0) AS slot
-        FROM (SELECT DISTINCT arrived.shelf_id FROM arrived) wanted
-    )
+        ), 0)
+        FROM unnest(p_shelf_ids) WITH ORDINALITY wanted(shelf_id, n)
+        ORDER BY wanted.n
+    );
     INSERT INTO code (lane, shelf_id, slot, batch_id, fingerprint, sealed)
-    SELECT p_lane, arrived.shelf_id,
-        tail.slot + row_number() OVER (PARTITION BY arrived.shelf_id ORDER BY arrived.n),
-        p_batch_id, arrived.fingerprint, arrived.sealed
-    FROM arrived
-    JOIN tail ON tail.shelf_id = arrived.shelf_id
-    ORDER BY arrived.fingerprint;
+    SELECT p_lane, p_shelf_ids[given.place], v_tails[given.place] + given.ahead, p_batch_id,
+        given.fingerprint, given.sealed
+    FROM unnest(p_places, p_aheads, p_fingerprints, p_sealed) given(place, ahead, fingerprint, sealed)
+    ORDER BY given.fingerprint;
     INSERT INTO stock_mark (lane, sku_id) VALUES (p_lane, p_sku_id);
 END $$;

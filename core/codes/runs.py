@@ -1,0 +1,107 @@
+"""Decides which rows of a file are plain enough to be read many at a time, and reads them so."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+
+from core.codes.columns import Layout
+from core.codes.rows import DASHES, Parsed
+from core.types import CodePayload
+
+# A longer row is read on its own, so that a run of thousands stays small.
+_ROW_LIMIT_CHARACTERS = 1000
+_PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
+_NUMBER, _SECRET, _PIN = range(3)
+_PARTS = {1: (_SECRET,), 2: (_NUMBER, _SECRET), 3: (_NUMBER, _SECRET, _PIN)}
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Codes of rows one after another, by column; a column that the file lacks is None.
+
+    All are printable ASCII, short, and hold neither space nor what any form of file cuts a row by.
+    """
+
+    first_row: int
+    secrets: Sequence[str] = field(repr=False)
+    numbers: Sequence[str] | None = field(repr=False)
+    pins: Sequence[str] | None = field(repr=False)
+    expires_at: datetime | None
+
+    def __len__(self) -> int:
+        return len(self.secrets)
+
+    def split(self, count: int) -> tuple[Run, Run]:
+        """The first so many rows, and those after them."""
+        return self._between(0, count), self._between(count, len(self))
+
+    def rows(self) -> Iterator[Parsed]:
+        """The same, one by one."""
+        for at, secret in enumerate(self.secrets):
+            number = self.numbers[at] if self.numbers else None
+            pin = self.pins[at] if self.pins else None
+            yield Parsed(self.first_row + at, CodePayload(secret, number, pin), self.expires_at)
+
+    def _between(self, start: int, stop: int) -> Run:
+        return Run(
+            self.first_row + start,
+            self.secrets[start:stop],
+            self.numbers[start:stop] if self.numbers else None,
+            self.pins[start:stop] if self.pins else None,
+            self.expires_at,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RunForm:
+    """How the plain rows of a file look; `columns` says what each group of `row` is."""
+
+    row: re.Pattern[str]
+    rows: re.Pattern[str]
+    columns: tuple[int, ...]
+
+    def read(self, first_row: int, text: str, start: int, stop: int, expires_at: datetime | None) -> Run:
+        """The run of rows between two places that `rows` matched."""
+        found = self.row.findall(text, start, stop)
+        columns = [found] if len(self.columns) == 1 else list(zip(*found, strict=True))
+        by_role = dict(zip(self.columns, columns, strict=True))
+        return Run(first_row, by_role[_SECRET], by_role.get(_NUMBER), by_role.get(_PIN), expires_at)
+
+
+def form_of_layout(separator: str, layout: Layout) -> RunForm | None:
+    """The plain rows of a table with a header; None where each row has its own expiry."""
+    if layout.expiry is not None:
+        return None
+    roles: list[int | None] = [None] * layout.width
+    roles[layout.secret] = _SECRET
+    if layout.number is not None:
+        roles[layout.number] = _NUMBER
+    if layout.pin is not None:
+        roles[layout.pin] = _PIN
+    return _form(separator, tuple(roles))
+
+
+def form_of_line(separator: str | None, line: str) -> RunForm | None:
+    """Plain rows like this one, in a file without a header; without a separator, by the one it shows."""
+    if separator is None:
+        separator = next((mark for mark in (DASHES, "\t") if mark in line), ",")
+    parts = _PARTS.get(line.count(separator) + 1)
+    return _form(separator, parts) if parts else None
+
+
+@lru_cache(maxsize=64)
+def _form(separator: str, roles: tuple[int | None, ...]) -> RunForm:
+    # A quotation mark or four dashes anywhere, or # in front, need a closer look.
+    plain = "".join(character for character in _PRINTABLE if character not in f'"-{separator}')
+    named = rf"(?:[{re.escape(plain)}]++|-(?!---))++"
+    other = rf"(?:[ {re.escape(plain)}]++|-(?!---))*+"
+    row = re.escape(separator).join(other if role is None else f"({named})" for role in roles)
+    bounded = rf"(?!#)(?![^\n]{{{_ROW_LIMIT_CHARACTERS + 1}}}){row}\n"
+    rows = bounded.replace(f"({named})", named)
+    return RunForm(
+        re.compile(bounded), re.compile(f"(?:{rows})++"), tuple(role for role in roles if role is not None)
+    )
