@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import subprocess
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from uuid import uuid4
 
@@ -31,6 +32,9 @@ _DELIVER_SECONDS = 1.0
 _PAYOUTS_SECONDS = 300.0
 _DATABASE_CHECK_SECONDS = 2.0
 _CLEAN_SECONDS = 600.0
+_GIVE_UP_SECONDS = 2.0
+# A wake-up that comes late is still wanted, once: by itself the timetable drops what is a second late.
+_JOB_DEFAULTS = {"coalesce": True, "misfire_grace_time": None}
 
 _log = structlog.get_logger()
 
@@ -44,7 +48,7 @@ class Daemon:
         self._settings = core.settings
         self.registry = CollectorRegistry()
         self._metrics = LoopMetrics(self.registry)
-        self._timetable = AsyncIOScheduler(timezone="UTC")
+        self._timetable = AsyncIOScheduler(timezone="UTC", job_defaults=_JOB_DEFAULTS)
         self._name = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"
         self._leases = Leases(core.pool, self._name, self._settings.sync.lease_seconds)
         self._drivers: dict[ChannelId, ChannelDriver] = {}
@@ -91,7 +95,18 @@ class Daemon:
                 await self._drive(set())
             return
         self._turned_at = time.monotonic()
+        beyond_share = sorted(set(self._drivers) - held)
         await self._drive(held)
+        if beyond_share:
+            await self._give_up(beyond_share)
+
+    async def _give_up(self, channel_ids: Sequence[ChannelId]) -> None:
+        """Only now that nothing drives them here; what others have taken meanwhile stays theirs."""
+        try:
+            async with asyncio.timeout(_GIVE_UP_SECONDS):
+                await self._leases.give_up(channel_ids)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            _log.warning("lease.not_given_up", error=type(error).__name__)
 
     async def _drive(self, held: set[ChannelId]) -> None:
         lost = [channel_id for channel_id in self._drivers if channel_id not in held]
@@ -138,7 +153,7 @@ class Daemon:
         await asyncio.gather(*(driver.stop() for driver in self._drivers.values()))
         self._drivers.clear()
         try:
-            async with asyncio.timeout(2.0):
+            async with asyncio.timeout(_GIVE_UP_SECONDS):
                 await self._leases.resign(held)
         except (TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             _log.warning("lease.not_given_up", error=type(error).__name__)
@@ -152,8 +167,8 @@ class Daemon:
                 if not await server.alive():
                     _log.warning("postgres.died")
                     await server.start()
-            except ConsigndError as error:
-                _log.error("postgres.not_revived", error=str(error))
+            except (ConsigndError, OSError, subprocess.SubprocessError) as error:
+                _log.error("postgres.not_revived", error=f"{type(error).__name__}: {error}")
 
     async def _clean(self) -> None:
         await self._channels.outbox.drop_read_marks()

@@ -31,10 +31,11 @@ class Leases:
         self._lease_seconds = lease_seconds
 
     async def turn(self, wanted: Sequence[ChannelId], held: Collection[ChannelId]) -> set[ChannelId]:
-        """Renew what is held, take what is free, give up what is more than our share; what is held now.
+        """Renew what is held and take what is free, up to our share; what is to be driven from now on.
 
-        Call it at least three times per lease. A free channel beyond our share is left to the others for a
-        lease's length, then taken all the same.
+        Call it at least three times per lease. What was held and is not in the answer is lost already, or
+        more than our share: stop driving it, and then give it up. A free channel beyond our share is left to
+        the others for a lease's length, then taken all the same.
         """
         await self._pool.execute(_BEAT, self._holder)
         alive: int = await self._pool.fetchval(_COUNT_ALIVE, self._lease_seconds)
@@ -42,7 +43,6 @@ class Leases:
         rows = await self._pool.fetch(_RENEW, self._holder, sorted(held), self._lease_seconds)
         kept = sorted(ChannelId(row["channel_id"]) for row in rows)
         if len(kept) > fair:
-            await self.give_up(kept[fair:])
             return set(kept[:fair])
         free = await self._pool.fetch(_FREE_CHANNELS, wanted)
         overdue = [ChannelId(row["channel_id"]) for row in free if row["idle_seconds"] > self._lease_seconds]
