@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -34,6 +35,7 @@ from web.services import ServedChannel
 _TERMS = "terms"
 _SEEN_EVERY_SECONDS = 30.0
 _STOP_SECONDS = 6.0
+_REGISTER_SECONDS = 300.0
 
 _log = structlog.get_logger()
 
@@ -102,6 +104,10 @@ class ChannelDriver:
             self._add(
                 "payouts", PayoutReader(drive.pool, terms, connector, utc_now).read, pace.payouts_seconds
             )
+        if isinstance(connector, RegistersCallbacks) and drive.callback_url is not None:
+            register = partial(connector.register_callbacks, drive.callback_url(terms.name))
+            # Again and again: a marketplace may drop an address without a word, as after an outage of ours.
+            self._add("callbacks", register, _REGISTER_SECONDS)
 
     def _add(self, subject: str, work: Work, every_seconds: float) -> None:
         health: Health = self._note_health
@@ -129,7 +135,6 @@ class ChannelDriver:
                 replace_existing=True,
             )
             loop.wake()
-        self._tasks.append(asyncio.create_task(self._register(), name=f"{self.terms.name}.register"))
         _log.info("channel.driven", channel=self.terms.name, loops=sorted(self._loops))
 
     async def stop(self) -> None:
@@ -162,19 +167,6 @@ class ChannelDriver:
                 loop.wake()
             else:
                 return
-
-    async def _register(self) -> None:
-        """Tell the channel where to call us, again and again until it listens."""
-        connector, address = self.channel.connector, self._drive.callback_url
-        if address is None or not isinstance(connector, RegistersCallbacks):
-            return
-        url = address(self.terms.name)
-        registration = Loop(
-            self.terms.name, "callbacks", lambda: connector.register_callbacks(url), self._note_health
-        )
-        self._loops["callbacks"] = (registration, 0.0)
-        registration.wake()
-        await self._supervise(registration)
 
     async def _touch_if_terms_changed(self) -> None:
         """New terms mean new quantities and prices for everything on the channel."""

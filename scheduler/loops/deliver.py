@@ -53,9 +53,14 @@ class Deliverer:
         self._terms = terms
         self._connector = connector
         self._slots = asyncio.Semaphore(_AT_ONCE)
+        # Whether attempts may be written down as under way that nobody is making.
+        self._lost_track = False
 
     async def deliver(self) -> None:
         """Do what is due, oldest first; raises the first error that concerns the channel as a whole."""
+        if self._lost_track:
+            await self._fulfilment.adopt(self._terms)
+            self._lost_track = False
         for _ in range(_MOST_ROUNDS):
             orders = await self._fulfilment.due(self._terms, _MOST_AT_A_TIME)
             if not orders:
@@ -98,10 +103,13 @@ class Deliverer:
             for order in orders:
                 await self._fulfilment.later(order, _NOTHING_TO_DO_SECONDS)
             return
+        self._lost_track = True
         attempts = await self._fulfilment.start(orders)
         connector = self._connector
         tries = (self._try(connector, attempt) for attempt in attempts)
-        raise_first(await asyncio.gather(*tries, return_exceptions=True))
+        results = await asyncio.gather(*tries, return_exceptions=True)
+        self._lost_track = any(_is_failure_of_ours(result) for result in results)
+        raise_first(results)
 
     async def _try(self, connector: DeliversCodes, attempt: Attempt) -> None:
         order = attempt.order
@@ -180,6 +188,11 @@ class Deliverer:
         if isinstance(self._connector, CancelsOrders):
             await self._connector.cancel_order(order.order_ref, "out of stock")
             await self._fulfilment.cancel(order, "shortage", "no codes in time")
+
+
+def _is_failure_of_ours(result: object) -> bool:
+    """Whether what became of an attempt could not be written down; the database went away, perhaps."""
+    return isinstance(result, BaseException) and not isinstance(result, ChannelError | StaleVersion)
 
 
 def raise_first(results: Sequence[object]) -> None:

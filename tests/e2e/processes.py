@@ -22,6 +22,7 @@ from tests.e2e.house import SETTINGS, Markets
 ROOT = Path(core.__file__).parents[1]
 # What the installed script does, for whichever checkout is tested.
 _CONSIGND = "from scheduler.cli import main; main()"
+_ENVIRON = {name: value for name, value in os.environ.items() if not name.startswith("CONSIGND_")}
 _START_SECONDS = 40.0
 _STOP_SECONDS = 20.0
 _ABANDON_PERCENT = 8
@@ -59,7 +60,7 @@ class DaemonProcess:
                     str(self._folder / SETTINGS),
                 ],
                 cwd=ROOT,
-                env={**os.environ, **self._environ},
+                env={**_ENVIRON, **self._environ},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
@@ -103,6 +104,8 @@ class Scripted(
         self.cancelled: list[OrderRef] = []
         self.registered: list[str] = []
         self.asked = 0
+        # Deliveries wait until it is opened.
+        self.gate: asyncio.Event | None = None
         self.delivery_script: deque[Exception] = deque()
         self.found_script: deque[DeliveryFound | Exception] = deque()
         self.publish_script: deque[OfferStatus | Exception] = deque()
@@ -112,6 +115,8 @@ class Scripted(
 
     async def deliver_codes(self, delivery: Delivery) -> None:
         self.deliveries.append(delivery)
+        if self.gate is not None:
+            await self.gate.wait()
         if self.delivery_script:
             raise self.delivery_script.popleft()
 

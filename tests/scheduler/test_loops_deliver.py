@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from connectors.kit.errors import (
@@ -178,6 +179,23 @@ async def test_a_delivery_that_a_dead_daemon_left_is_asked_about_by_the_next(ben
     await bench.deliverer().deliver()
     assert bench.stall.connector.asked == 1
     assert not bench.stall.connector.deliveries
+    assert await bench.state("a") is OrderState.DELIVERED
+
+
+async def test_a_delivery_that_could_not_be_written_down_is_asked_about_as_soon_as_it_can_be(
+    bench: Bench,
+) -> None:
+    connector, deliverer = bench.stall.connector, bench.deliverer()
+    await bench.take_in(bench.told("a"))
+    await bench.core.pool.execute("ALTER TABLE entry RENAME TO gone")
+    with pytest.raises(asyncpg.PostgresError):
+        await deliverer.deliver()
+    await bench.core.pool.execute("ALTER TABLE gone RENAME TO entry")
+    assert await bench.state("a") is OrderState.DELIVERING
+    connector.found_script.append(DeliveryFound.DELIVERED)
+    await deliverer.deliver()
+    assert connector.asked == 1
+    assert len(connector.deliveries) == 1
     assert await bench.state("a") is OrderState.DELIVERED
 
 
