@@ -7,11 +7,13 @@ from datetime import datetime
 import click
 
 from config.settings import Settings
+from connectors.kit.abilities import QuotesFees
 from core.audit import note as keep_note
 from core.errors import UnknownChannel
 from core.offers.catalogue import pause_channel
 from core.views.channels import ChannelView
 from core.views.channels import channels as read_channels
+from scheduler.cli.fees import FeeCheck, check_fee, show_fee
 from scheduler.cli.options import ListGroup, json_option, reason_option
 from scheduler.cli.output import Cells, print_json, say
 from scheduler.cli.session import Session, pass_session
@@ -93,19 +95,29 @@ def _state(settings: Settings, view: ChannelView) -> str:
 def test_channel(session: Session, name: str, as_json: bool) -> None:
     """Make one harmless call with a channel's credentials; ends with 7 when the channel says no.
 
-    JSON: {"channel", "ok", "said"}.
+    Where the channel has a calculator of its own, it is asked about one of its listings, and what it says is
+    compared with the split plan: a plan that expects too little of a fee makes prices under cost.
+
+    JSON: {"channel", "ok", "said", "fee": null or {"listing_ref", "currency", "price_minor", "channel_minor",
+    "plan", "plan_minor", "differs"}}.
     """
-    said = session.drive(_test(session.settings(), name))
+    said, fee = session.drive(_test(session.settings(), name))
     if as_json:
-        print_json({"channel": name, "ok": True, "said": said})
-    else:
-        say(f"{name} answers: {said}")
+        print_json({"channel": name, "ok": True, "said": said, "fee": fee})
+        return
+    say(f"{name} answers: {said}")
+    if fee is not None:
+        show_fee(fee)
 
 
-async def _test(settings: Settings, name: str) -> str:
+async def _test(settings: Settings, name: str) -> tuple[str, FeeCheck | None]:
     refuse_unconfigured(settings, name)
     async with open_connector(settings, name) as connector:
-        return await connector.check_account()
+        said = await connector.check_account()
+        if not isinstance(connector, QuotesFees):
+            return said, None
+        async with open_core(settings) as core:
+            return said, await check_fee(core.pool, settings, name, connector)
 
 
 def refuse_unconfigured(settings: Settings, name: str) -> None:
