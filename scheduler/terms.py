@@ -53,7 +53,7 @@ def channel_terms(
         hold=_hold(settings, traits),
         min_validity=timedelta(days=channel.min_validity_days),
         largest_quantity=traits.largest_quantity,
-        risk=_risk_rule(name, channel.risk, channel.currency),
+        risk=risk_rule(name, channel.risk, channel.currency),
     )
 
 
@@ -76,7 +76,8 @@ def _stock_rule(stock: Stock) -> StockRule:
     return StockRule(share_ppm=int(stock.share * 1_000_000), cap=stock.cap, buffer=stock.buffer)
 
 
-def _risk_rule(name: str, risk: Risk, currency: str) -> RiskRule:
+def risk_rule(name: str, risk: Risk, currency: str) -> RiskRule:
+    """A channel's limits in minor units; OptionsRefused when they are finer than its currency."""
     try:
         hold_above_minor = _minor(risk.hold_above, currency)
         refuse_above_minor = _minor(risk.refuse_above, currency)

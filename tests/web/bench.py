@@ -54,6 +54,7 @@ from core.offers.terms import ChannelTerms, Shortage
 from core.orders.closing import SaleCloser
 from core.orders.fulfilment import Fulfilment
 from core.orders.intake import Intake
+from core.orders.risk import RiskRule
 from core.types import (
     ChannelId,
     ChannelOrder,
@@ -72,6 +73,7 @@ from web.services import Readiness, ServedChannel, Services
 SECRET = "the channel's own word"
 TOKENS = {role: f"token-of-{role}-0123456789abcdef" for role in Role}
 SKU = "STEAM-EUR-20"
+NO_RISK = RiskRule()
 
 
 def traits(answer_within_seconds: float | None = None) -> Traits:
@@ -264,11 +266,11 @@ def plan() -> SplitPlan:
 
 @asynccontextmanager
 async def open_room(
-    pool: Pool, folder: Path, codes: int = 10, title: str = "Steam 20 EUR"
+    pool: Pool, folder: Path, codes: int = 10, title: str = "Steam 20 EUR", risk: RiskRule = NO_RISK
 ) -> AsyncIterator[Room]:
     """A web room with channels `answering`, `hasty`, `telling` and `silent`, each with listing L1."""
     async with ClientSession() as http:
-        room = await _build(pool, folder, http, title)
+        room = await _build(pool, folder, http, title, risk)
         if codes:
             await add_codes(room, folder, codes)
         runner = web.AppRunner(create_app(room.services), access_log=None, shutdown_timeout=1.0)
@@ -282,7 +284,7 @@ async def open_room(
             await runner.cleanup()
 
 
-async def _build(pool: Pool, folder: Path, http: ClientSession, title: str) -> Room:
+async def _build(pool: Pool, folder: Path, http: ClientSession, title: str, risk: RiskRule) -> Room:
     now = lambda: datetime.now(UTC)  # noqa: E731
     async with pool.acquire() as conn:
         vault = await open_vault(conn, Keyring.generate())
@@ -295,7 +297,7 @@ async def _build(pool: Pool, folder: Path, http: ClientSession, title: str) -> R
     channels = {}
     for name, kind in (("answering", Answering), ("hasty", Hasty), ("telling", Telling), ("silent", Silent)):
         connector: Connector[Options] = kind.open(Account(name, "EUR", {}, now))
-        terms = await _terms(pool, name, plan_id, published)
+        terms = await _terms(pool, name, plan_id, published, risk)
         channels[name] = ServedChannel(terms, connector)
         async with pool.acquire() as conn, conn.transaction():
             await link_listing(conn, terms.channel_id, ListingRef("L1"), sku, allocator)
@@ -333,7 +335,7 @@ async def _build(pool: Pool, folder: Path, http: ClientSession, title: str) -> R
     return room
 
 
-async def _terms(pool: Pool, name: str, plan_id: int, published: SplitPlan) -> ChannelTerms:
+async def _terms(pool: Pool, name: str, plan_id: int, published: SplitPlan, risk: RiskRule) -> ChannelTerms:
     async with pool.acquire() as conn:
         channel_id = await add_channel(conn, name, "test", "EUR")
     return ChannelTerms(
@@ -351,6 +353,7 @@ async def _terms(pool: Pool, name: str, plan_id: int, published: SplitPlan) -> C
         hold=timedelta(hours=1),
         min_validity=timedelta(0),
         largest_quantity=1000,
+        risk=risk,
     )
 
 
