@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import asyncpg
 
-from core.codes.chunks import Chunk, sealed_chunks
+from core.codes.chunks import Chunk, Codes, sealed_chunks
 from core.codes.readers import CodeFile
 from core.codes.rows import Reason, Refused
 from core.codes.vault import BatchKey, Vault
@@ -199,9 +199,10 @@ class _Work:
     async def take(self, chunk: Chunk) -> None:
         """Import a chunk, or in a dry run find out what would become of it."""
         known = await self._settle(chunk.codes)
+        row_of = dict(zip(chunk.codes.sealed, chunk.codes.rows, strict=True)) if known else {}
         refused = [
             *chunk.refused,
-            *(Refused(chunk.codes[mark][0], reason, _DETAILS[reason]) for mark, reason in known.items()),
+            *(Refused(row_of[mark], reason, _DETAILS[reason]) for mark, reason in known.items()),
             # A twin shares the fate of the row before it, or is refused because that one was taken.
             *(
                 Refused(row, reason, _DETAILS[reason])
@@ -226,7 +227,7 @@ class _Work:
         result = f"{order.path.name}: {report.imported} of {report.read} rows imported"
         await self._conn.execute(_ADD_AUDIT, self.now, order.actor, "import ended", subject, result)
 
-    async def _settle(self, codes: Mapping[bytes, tuple[int, datetime, bytes]]) -> dict[bytes, Reason]:
+    async def _settle(self, codes: Codes) -> dict[bytes, Reason]:
         """Put the codes that are new on their shelves; the others, and why they are not new.
 
         Codes are looked up only where some are likely to be known: at the file's start and after a chunk that
@@ -234,9 +235,9 @@ class _Work:
         """
         fresh = codes
         for _ in range(_TRIES):
-            known = await self._known(list(codes)) if self._expect_known else {}
+            known = await self._known(list(codes.sealed)) if self._expect_known else {}
             if known:
-                fresh = {mark: code for mark, code in codes.items() if mark not in known}
+                fresh = codes.without(known)
             try:
                 await self._place(fresh)
             except asyncpg.UniqueViolationError as error:
@@ -257,14 +258,14 @@ class _Work:
             known[marks[row["n"] - 1]] = Reason.DUPLICATE_IN_FILE if ours else Reason.ALREADY_KNOWN
         return known
 
-    async def _place(self, codes: Mapping[bytes, tuple[int, datetime, bytes]]) -> None:
+    async def _place(self, codes: Codes) -> None:
         """Put codes on their shelves and commit, the first of them together with their batch."""
         if self._order.dry_run:
-            self._seen.update(codes)
+            self._seen.update(codes.sealed)
             return
         if not codes:
             return
-        missing = {code[1] for code in codes.values()} - self._shelves.keys()
+        missing = set(codes.expiries) - self._shelves.keys()
         if self.report.batch_id is not None and not missing:
             # One statement on its own holds the lane for the shortest time.
             await self._place_on(self._shelves, codes)
@@ -276,13 +277,9 @@ class _Work:
             await self._place_on(shelves, codes)
         self._shelves, self.report.batch_id = shelves, self._key.batch_id
 
-    async def _place_on(
-        self,
-        shelves: Mapping[datetime, ShelfId],
-        codes: Mapping[bytes, tuple[int, datetime, bytes]],
-    ) -> None:
-        sku, expiries = self._order.sku, list(dict.fromkeys(code[1] for code in codes.values()))
-        places, aheads = _places(expiries, codes.values())
+    async def _place_on(self, shelves: Mapping[datetime, ShelfId], codes: Codes) -> None:
+        sku, expiries = self._order.sku, list(dict.fromkeys(codes.expiries))
+        places, aheads = _places(expiries, codes)
         await self._conn.execute(
             _PLACE_CODES,
             sku.lane,
@@ -291,8 +288,8 @@ class _Work:
             [shelves[expiry] for expiry in expiries],
             places,
             aheads,
-            list(codes),
-            [code[2] for code in codes.values()],
+            list(codes.sealed),
+            list(codes.sealed.values()),
         )
 
     async def _add_batch(self) -> None:
@@ -321,14 +318,12 @@ class _Work:
         return {expiries[row["n"] - 1]: ShelfId(row["shelf_id"]) for row in rows}
 
 
-def _places(
-    expiries: Sequence[datetime], codes: Collection[tuple[int, datetime, bytes]]
-) -> tuple[Sequence[int], Sequence[int]]:
+def _places(expiries: Sequence[datetime], codes: Codes) -> tuple[Sequence[int], Sequence[int]]:
     """For each code the number of its shelf, from 1, and how far behind that one's tail it goes."""
     if len(expiries) == 1:
         return [1] * len(codes), range(1, len(codes) + 1)
     numbers = {expiry: number for number, expiry in enumerate(expiries, 1)}
-    places = [numbers[code[1]] for code in codes]
+    places = [numbers[expiry] for expiry in codes.expiries]
     filled: Counter[int] = Counter()
     aheads = []
     for place in places:

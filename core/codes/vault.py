@@ -91,7 +91,7 @@ class Vault:
     def seal_many(self, batch_key: BatchKey, payloads: Sequence[CodePayload]) -> list[tuple[bytes, bytes]]:
         """Fingerprint and sealed code of each payload, in their order."""
         forms = ((canonical_bytes(payload), encode(payload)) for payload in payloads)
-        return self._seal(batch_key, len(payloads), forms)
+        return list(zip(*self._seal(batch_key, len(payloads), forms), strict=True))
 
     def seal_columns(
         self,
@@ -99,13 +99,13 @@ class Vault:
         secrets: Sequence[str],
         numbers: Sequence[str] | None,
         pins: Sequence[str] | None,
-    ) -> list[tuple[bytes, bytes]]:
-        """The same for text codes by column; every field is filled ASCII without space around."""
+    ) -> tuple[list[bytes], list[bytes]]:
+        """Fingerprints, and sealed codes, of text codes by column; all is ASCII without space around."""
         return self._seal(batch_key, len(secrets), plain_forms(secrets, numbers, pins))
 
     def _seal(
         self, batch_key: BatchKey, count: int, forms: Iterable[tuple[bytes, bytes]]
-    ) -> list[tuple[bytes, bytes]]:
+    ) -> tuple[list[bytes], list[bytes]]:
         """Seal codes given as their canonical and their encoded bytes.
 
         Nonces are 96 random bits each, drawn in one block. Unlike a counter they stay unique when a batch key
@@ -114,7 +114,7 @@ class Vault:
         """
         nonces = os.urandom(NONCE_BYTES * count)
         bound_to, encrypt, keyed_hash = batch_key.bound_to, batch_key.cipher.encrypt, self._keyed_hash.copy
-        sealed = []
+        marks, sealed = [], []
         at = 0
         for known_by, plain in forms:
             keyed = keyed_hash()
@@ -122,8 +122,9 @@ class Vault:
             mark = keyed.digest()
             nonce = nonces[at : at + NONCE_BYTES]
             at += NONCE_BYTES
-            sealed.append((mark, nonce + encrypt(nonce, plain, bound_to + mark)))
-        return sealed
+            marks.append(mark)
+            sealed.append(nonce + encrypt(nonce, plain, bound_to + mark))
+        return marks, sealed
 
     def open(self, batch_key: BatchKey, sealed: bytes, fingerprint: bytes) -> CodePayload:
         """The code in clear; SealBroken if it was altered, or belongs to another batch or fingerprint."""

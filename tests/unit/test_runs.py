@@ -38,7 +38,7 @@ def opened(chunks: list[Chunk]) -> list[tuple[int, CodePayload]]:
     return [
         (row, VAULT.open(KEY, sealed, mark))
         for chunk in chunks
-        for mark, (row, _, sealed) in chunk.codes.items()
+        for (mark, sealed), row in zip(chunk.codes.sealed.items(), chunk.codes.rows, strict=True)
     ]
 
 
@@ -153,8 +153,8 @@ def test_a_default_expiry_that_is_over_refuses_a_run_row_by_row(tmp_path: Path) 
     assert {r.reason for chunk in chunks for r in chunk.refused} == {Reason.EXPIRED}
     assert CODE not in repr(chunks)
     later = datetime(2030, 1, 1, tzinfo=UTC)
-    assert {code[1] for chunk in chunks_of(path, 120, later) for code in chunk.codes.values()} == {later}
-    assert {code[1] for chunk in chunks_of(path, 120) for code in chunk.codes.values()} == {NEVER}
+    assert {moment for chunk in chunks_of(path, 120, later) for moment in chunk.codes.expiries} == {later}
+    assert {moment for chunk in chunks_of(path, 120) for moment in chunk.codes.expiries} == {NEVER}
 
 
 def test_a_run_does_not_show_its_codes(tmp_path: Path) -> None:
