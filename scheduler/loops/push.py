@@ -20,7 +20,7 @@ from core.types import OfferWanted
 
 _MOST_ROUNDS = 1_000
 _EXPIRY_SECONDS = 10.0
-_UNKNOWN_PAUSE_SECONDS = 1.0
+_LEAST_PAUSE_SECONDS = 1.0
 _BROKEN_PAUSE_SECONDS = 15.0
 
 _log = structlog.get_logger()
@@ -73,10 +73,10 @@ class Pusher:
                     published.append(plan)
                 case OfferStatus.REFUSED:
                     refused.append(Refusal(plan, result.detail))
-                case OfferStatus.TRY_LATER:
-                    later.append(Delay(plan, result.after_seconds, unknown=False))
-                case OfferStatus.UNKNOWN:
-                    later.append(Delay(plan, max(result.after_seconds, _UNKNOWN_PAUSE_SECONDS), unknown=True))
+                case OfferStatus.TRY_LATER | OfferStatus.UNKNOWN:
+                    # Without a pause this very round would ask again, and again.
+                    after_seconds = max(result.after_seconds, _LEAST_PAUSE_SECONDS)
+                    later.append(Delay(plan, after_seconds, result.status is OfferStatus.UNKNOWN))
         await self._outbox.settle(published, refused, later, self._pause)
         _log.info(
             "offers.pushed",
@@ -105,6 +105,6 @@ def _pause_after(error: BaseException) -> float:
         case TryLater(after_seconds=seconds):
             return seconds
         case OutcomeUnknown():
-            return _UNKNOWN_PAUSE_SECONDS
+            return _LEAST_PAUSE_SECONDS
         case _:
             return _BROKEN_PAUSE_SECONDS
