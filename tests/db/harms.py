@@ -43,6 +43,11 @@ async def lose_a_code_of_an_order(world: World) -> None:
     await tamper(world, "DELETE FROM allocation WHERE slot = 1")
 
 
+async def lose_a_code_of_a_held_order(world: World) -> None:
+    await world.order(world.shops[0], 2, OrderState.HELD)
+    await tamper(world, "DELETE FROM allocation WHERE slot = 1")
+
+
 async def keep_codes_of_an_ended_order(world: World) -> None:
     order = await world.order(world.shops[0], 2, OrderState.RESERVED)
     await world.move(order, OrderState.RELEASED)

@@ -267,7 +267,7 @@ async def live(world: World, rng: random.Random, orders: int) -> None:
     for _ in range(orders):
         shop = rng.choice(world.shops)
         quantity = rng.randint(1, 3)
-        match rng.randrange(9):
+        match rng.randrange(10):
             case 0:
                 await world.order(shop, quantity, S.RESERVED)
             case 1:
@@ -280,11 +280,22 @@ async def live(world: World, rng: random.Random, orders: int) -> None:
                 await world.cancel(await world.order(shop, quantity))
             case 3:
                 await world.withdraw(shop)
+            case 9:
+                await _held(world, shop, quantity, rng.randrange(3))
             case fate:
                 order = await world.order(shop, quantity)
                 if order.state is S.ACCEPTED:
                     await _served(world, order, shop, fate)
     await world.settle_offers()
+
+
+async def _held(world: World, shop: Shop, quantity: int, fate: int) -> None:
+    """A person looks at it, and lets it through or ends it, or has not looked yet."""
+    held = await world.order(shop, quantity, S.HELD)
+    if held.state is S.HELD and fate == 0:
+        await world.deliver(await world.move(held, S.ACCEPTED))
+    elif held.state is S.HELD and fate == 1:
+        await world.cancel(held)
 
 
 async def _served(world: World, order: Order, shop: Shop, fate: int) -> None:

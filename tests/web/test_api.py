@@ -180,6 +180,18 @@ async def test_a_file_is_imported_and_leaves_nothing_behind(room: Room) -> None:
     assert (await upload(room, b"NEW-1\nNEW-2\n")).json()["imported"] == 0
 
 
+@pytest.mark.parametrize(("fields", "priority"), [({}, 7), ({"priority": "3"}, 3)])
+async def test_uploaded_codes_are_sold_by_their_consignors_own_priority_unless_told(
+    room: Room, fields: dict[str, str], priority: int
+) -> None:
+    await room.pool.execute("INSERT INTO consignor (name, priority) VALUES ('Kaart', 7)")
+    assert (await upload(room, b"NEW-1\n", consignor="Kaart", **fields)).status == 201
+    found = await room.pool.fetch(
+        "SELECT shelf.priority FROM shelf JOIN consignor USING (consignor_id) WHERE name = 'Kaart'"
+    )
+    assert [row["priority"] for row in found] == [priority]
+
+
 @pytest.mark.parametrize(
     ("content", "name", "fields"),
     [
