@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
@@ -311,3 +312,27 @@ async def test_the_clock_is_handed_in(pool: Pool) -> None:
     await add_codes(pool, shop.sku_id, 1, expires_at=NOW + timedelta(hours=1))
     later = Allocator(pool, lambda: datetime(2027, 1, 1, tzinfo=UTC))
     assert (await later.reserve(request(shop))).state is OrderState.PARKED
+
+
+@pytest.mark.parametrize("codes", [0, 2])
+async def test_an_order_that_wants_no_codes_is_written_down_beside_those_that_do(
+    pool: Pool, allocator: Allocator, codes: int
+) -> None:
+    shop = await add_shop(pool, codes=codes)
+    asked = [request(shop) for _ in range(4)]
+    refused = replace(
+        request(shop, quantity=5, state=OrderState.RESERVED, short_state=OrderState.REFUSED),
+        wants_codes=False,
+        reason="why not",
+    )
+    answers = await reserve_all(allocator, [*asked[:2], refused, *asked[2:], refused])
+    assert [answers[2].state, answers[5].state] == [OrderState.REFUSED] * 2
+    assert answers[2].order_id == answers[5].order_id
+    assert [answer.state for answer in answers].count(OrderState.ACCEPTED) == codes
+    row = await pool.fetchrow(
+        "SELECT first_state, first_reason FROM channel_order WHERE order_id = $1", answers[2].order_id
+    )
+    assert row is not None
+    assert tuple(row) == ("refused", "why not")
+    assert await pool.fetchval("SELECT count(*) FROM allocation") == codes
+    assert not await pool.fetchval("SELECT count(*) FROM open_order WHERE order_id = $1", answers[2].order_id)
