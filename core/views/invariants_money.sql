@@ -227,8 +227,6 @@ WITH suspect AS (
     FROM code
     WHERE octet_length(fingerprint) <> 32
     UNION ALL
-    SELECT format('a row of import %s is not sealed', import_id) FROM import_row WHERE octet_length(sealed) <= 28
-    UNION ALL
     SELECT format('the key of batch %s is not wrapped', batch_id) FROM batch WHERE octet_length(wrapped_key) <> 60
     UNION ALL
     SELECT format('vault secret %s is not wrapped', name) FROM vault_secret WHERE octet_length(wrapped) <> 60
