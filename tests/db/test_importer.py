@@ -1,24 +1,20 @@
-"""Imports against a real server: what gets in, what is refused, raced, cut off, beside sales."""
+"""Imports against a real server: what gets in, what is refused and why, and what it leaves behind."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import random
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile
 
-import asyncpg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from openpyxl import Workbook
 
-from core.codes import importer as importing
-from core.codes.allocator import Allocator
 from core.codes.chunks import NEVER
 from core.codes.importer import REFUSALS_KEPT, Importer, ImportOrder, ImportProgress, ImportReport
 from core.codes.keys import Keyring
@@ -28,66 +24,9 @@ from core.codes.vault_store import open_vault
 from core.db.pool import Pool, open_pool
 from core.errors import InvalidInput, UnreadableFile
 from core.money.money import Money
-from core.offers.catalogue import Sku
-from core.types import ConsignorId, OrderState
 from tests.database import TestServer
-from tests.factories import NOW, Shop, add_channel, add_consignor, add_listing, add_sku, request
-
-
-@pytest.fixture
-async def vault(pool: Pool) -> Vault:
-    async with pool.acquire() as conn:
-        return await open_vault(conn, Keyring.generate())
-
-
-@pytest.fixture
-async def consignor_id(pool: Pool) -> ConsignorId:
-    return await add_consignor(pool)
-
-
-@pytest.fixture
-def importer(pool: Pool, vault: Vault) -> Importer:
-    return Importer(pool, vault, lambda: NOW)
-
-
-async def a_sku(pool: Pool, lane: int = 0) -> Sku:
-    row = await pool.fetchrow(
-        "SELECT sku_id, lane, sku_ref, title FROM sku WHERE sku_id = $1", await add_sku(pool, lane)
-    )
-    assert row is not None
-    return Sku(**dict(row))
-
-
-@pytest.fixture
-async def order(pool: Pool, consignor_id: ConsignorId, tmp_path: Path) -> ImportOrder:
-    return ImportOrder(
-        path=tmp_path / "codes.csv",
-        sku=await a_sku(pool),
-        consignor_id=consignor_id,
-        consignor_priority=100,
-        unit_cost=Money(950, "EUR"),
-        expires_default=None,
-        actor="anna",
-    )
-
-
-def write(order: ImportOrder, *lines: str, header: str = "secret,expiry") -> None:
-    order.path.write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
-
-
-def names(start: int, stop: int) -> list[str]:
-    return [f"CODE-{n:06d}," for n in range(start, stop)]
-
-
-async def count(pool: Pool, table_and_condition: str) -> int:
-    number: int = await pool.fetchval(f"SELECT count(*) FROM {table_and_condition}")
-    return number
-
-
-async def holes(pool: Pool) -> int:
-    return await count(
-        pool, "(SELECT FROM code GROUP BY lane, shelf_id HAVING max(slot) <> count(*) OR min(slot) <> 1) x"
-    )
+from tests.db.imports import a_sku, count, holes, names, write
+from tests.factories import NOW, add_consignor
 
 
 async def test_codes_stand_on_one_shelf_in_the_order_of_the_file(
@@ -210,87 +149,6 @@ async def test_a_file_with_a_date_of_its_own_in_each_row_stands_on_as_many_shelv
     assert await count(pool, "shelf") == 3_000
 
 
-async def test_one_file_imported_many_times_at_once_lands_once(
-    pool: Pool, importer: Importer, order: ImportOrder
-) -> None:
-    """Four importers, on two lanes, each with the codes in another order."""
-    lines = names(0, 8_000)
-    orders = []
-    for number in range(4):
-        sku = order.sku if number % 2 else await a_sku(pool, lane=1)
-        mixed = replace(order, path=order.path.with_name(f"{number}.csv"), sku=sku)
-        random.Random(number).shuffle(lines)
-        write(mixed, *lines)
-        orders.append(mixed)
-    reports = await asyncio.gather(*(importer.run(each) for each in orders))
-    assert sum(report.imported for report in reports) == 8_000
-    assert await count(pool, "code") == 8_000
-    assert sum(report.read for report in reports) == 32_000
-    assert sum(report.refused.total() for report in reports) == 24_000
-    assert all(set(report.refused) <= {Reason.ALREADY_KNOWN} for report in reports)
-    assert await holes(pool) == 0
-
-
-async def test_codes_are_sold_while_more_of_them_come_in(
-    pool: Pool, importer: Importer, order: ImportOrder
-) -> None:
-    channel_id = await add_channel(pool)
-    listing_id = await add_listing(pool, channel_id, order.sku.sku_id)
-    shop = Shop(order.sku.sku_id, order.sku.lane, channel_id, listing_id, "", "")
-    allocator = Allocator(pool, lambda: NOW)
-    write(order, *names(0, 20_000))
-
-    async def buy() -> int:
-        served = 0
-        while not importing_done.is_set():
-            answer = await allocator.reserve(request(shop, quantity=3))
-            served += 3 if answer.state is OrderState.ACCEPTED else 0
-        return served
-
-    importing_done = asyncio.Event()
-    buyers = [asyncio.ensure_future(buy()) for _ in range(8)]
-    report = await importer.run(order)
-    importing_done.set()
-    sold = sum(await asyncio.gather(*buyers))
-    assert sold > 0
-    assert await count(pool, "allocation") == sold
-    # Nothing was skipped: what was sold is exactly the head of the shelf.
-    assert await pool.fetchval("SELECT max(slot) FROM allocation") == sold
-    assert report.imported == await count(pool, "code") == 20_000
-
-
-async def test_an_import_cut_off_leaves_whole_chunks_and_the_next_brings_the_rest(
-    pool: Pool, importer: Importer, order: ImportOrder
-) -> None:
-    write(order, *names(0, 17_000))
-
-    def cut(progress: ImportProgress) -> None:
-        if progress.imported >= 10_000:
-            raise ConnectionResetError
-
-    with pytest.raises(ConnectionResetError):
-        await importer.run(order, cut)
-    assert await count(pool, "code") == 10_000
-    report = await importer.run(order)
-    assert (report.imported, report.refused) == (7_000, {Reason.ALREADY_KNOWN: 10_000})
-    assert await holes(pool) == 0
-
-
-async def test_a_cancelled_import_ends_and_can_be_run_again(
-    pool: Pool, importer: Importer, order: ImportOrder
-) -> None:
-    write(order, *names(0, 20_000))
-    begun = asyncio.Event()
-    task = asyncio.ensure_future(importer.run(order, lambda _: begun.set()))
-    await begun.wait()
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    there = await count(pool, "code")
-    assert there % importing.CHUNK_ROWS == 0
-    assert (await importer.run(order)).imported == 20_000 - there
-
-
 async def test_progress_is_told_up_to_the_last_byte(importer: Importer, order: ImportOrder) -> None:
     write(order, *names(0, 12_000))
     told: list[ImportProgress] = []
@@ -380,46 +238,6 @@ async def test_no_code_stands_in_clear_anywhere_in_the_database(
         assert word.encode().hex().upper() not in raw
 
 
-async def test_an_import_leaves_its_connection_as_it_was(dsn: str, vault: Vault, order: ImportOrder) -> None:
-    """Sales on the same connection must wait for the disk again."""
-    narrow = await open_pool(dsn, min_size=1, max_size=1, application_name="test")
-    try:
-        write(order, *names(0, 10))
-        await Importer(narrow, vault, lambda: NOW).run(order)
-        assert await narrow.fetchval("SHOW synchronous_commit") == "on"
-    finally:
-        narrow.terminate()
-
-
-async def test_an_import_that_is_cut_off_leaves_no_connection_that_commits_early(
-    dsn: str, vault: Vault, order: ImportOrder
-) -> None:
-    def cut_off(_: ImportProgress) -> None:
-        raise InterruptedError
-
-    narrow = await open_pool(dsn, min_size=1, max_size=1, application_name="test")
-    try:
-        write(order, *names(0, 10))
-        with pytest.raises(InterruptedError):
-            await Importer(narrow, vault, lambda: NOW).run(order, cut_off)
-        assert await narrow.fetchval("SHOW synchronous_commit") == "on"
-    finally:
-        narrow.terminate()
-
-
-async def test_the_statements_read_no_table_whole_even_if_planned_while_it_was_empty(pool: Pool) -> None:
-    async with pool.acquire() as conn:
-        await conn.execute("VACUUM ANALYZE code")
-        await conn.execute("SET plan_cache_mode = force_generic_plan")
-        assert await conn.fetch("SELECT * FROM known_codes($1)", [b"x"]) == []
-        before = await conn.fetchval("SELECT seq_scan FROM pg_stat_user_tables WHERE relname = 'code'")
-        for _ in range(3):
-            await conn.fetch("SELECT * FROM known_codes($1)", [os.urandom(32) for _ in range(100)])
-        await conn.execute("SELECT pg_stat_force_next_flush()")
-        after = await conn.fetchval("SELECT seq_scan FROM pg_stat_user_tables WHERE relname = 'code'")
-    assert after == before
-
-
 FILE = st.lists(
     st.tuples(st.integers(0, 12), st.sampled_from(["", "2020-01-01", "2030-01-01", "2031-01-01"])),
     max_size=25,
@@ -507,18 +325,3 @@ async def whole_database(pool: Pool) -> str:
         rows = await pool.fetch(f"SELECT t::text AS row FROM {table['name']} t ORDER BY 1")
         dump += [f"{table['name']} {row['row']}" for row in rows]
     return "\n".join(dump)
-
-
-async def test_a_chunk_cannot_bring_in_a_known_code_whatever_the_program_does(
-    pool: Pool, importer: Importer, order: ImportOrder
-) -> None:
-    write(order, "A,")
-    await importer.run(order)
-    with pytest.raises(asyncpg.UniqueViolationError) as refused:
-        await pool.execute(
-            "SELECT place_codes(lane, $1, batch_id, ARRAY[shelf_id], ARRAY[1], ARRAY[1], ARRAY[fingerprint],"
-            " ARRAY[sealed])"
-            " FROM code",
-            order.sku.sku_id,
-        )
-    assert refused.value.constraint_name == "code_fingerprint_once"
