@@ -66,7 +66,7 @@ async def test_the_last_code_is_sold_once_however_many_ask(pool: Pool) -> None:
 
 
 async def test_a_race_of_orders_of_many_sizes_takes_every_code_exactly_once(pool: Pool) -> None:
-    """Sizes 1 to 5 over two SKUs and four allocators: nothing twice, and nothing left that would have fitted."""
+    """Sizes 1 to 5 over two SKUs, four allocators: nothing twice, nothing left that would have fitted."""
     shops = [await add_shop(pool, codes=60, lane=n) for n in range(2)]
     rng = random.Random(7)
     daemons = [Allocator(pool, lambda: NOW) for _ in range(4)]
@@ -82,8 +82,8 @@ async def test_a_race_of_orders_of_many_sizes_takes_every_code_exactly_once(pool
         assert left >= 0
         assert not [size for size, served in sizes if not served and size <= left]
     holes = await pool.fetchval(
-        "SELECT count(*) FROM (SELECT shelf_id, max(slot) - count(*) AS holes FROM allocation GROUP BY shelf_id) x"
-        " WHERE holes <> 0"
+        "SELECT count(*) FROM (SELECT shelf_id, max(slot) - count(*) AS holes FROM allocation"
+        " GROUP BY shelf_id) x WHERE holes <> 0"
     )
     assert holes == 0
 
@@ -222,15 +222,15 @@ async def test_releases_and_sales_race_without_losing_or_doubling_a_code(pool: P
 
     await asyncio.gather(*(come_and_go(n) for n in range(120)))
     held = await pool.fetchval(
-        "SELECT count(*) FROM allocation WHERE NOT EXISTS (SELECT FROM departure d WHERE (d.lane, d.shelf_id, d.slot)"
-        " = (allocation.lane, allocation.shelf_id, allocation.slot))"
+        "SELECT count(*) FROM allocation WHERE NOT EXISTS (SELECT FROM departure d"
+        " WHERE (d.lane, d.shelf_id, d.slot) = (allocation.lane, allocation.shelf_id, allocation.slot))"
     )
     rest = await allocator.reserve(request(shop, quantity=20, partial=True))
     assert held + sum(rest.taken) == 20
     twice = await pool.fetchval(
-        "SELECT count(*) FROM (SELECT coalesce(c.origin_slot, c.slot) FROM allocation a JOIN code c"
-        " USING (lane, shelf_id, slot) LEFT JOIN departure d USING (lane, shelf_id, slot) WHERE d.slot IS NULL"
-        " GROUP BY 1 HAVING count(*) > 1) x"
+        "SELECT count(*) FROM (SELECT coalesce(c.origin_slot, c.slot) FROM allocation a"
+        " JOIN code c USING (lane, shelf_id, slot) LEFT JOIN departure d USING (lane, shelf_id, slot)"
+        " WHERE d.slot IS NULL GROUP BY 1 HAVING count(*) > 1) x"
     )
     assert twice == 0
 
