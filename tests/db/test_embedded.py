@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL starts, is shared, survives kills, and stops with its last user."""
+"""The embedded PostgreSQL starts, is shared, refuses by name, and stops with its last user."""
 
 from __future__ import annotations
 
@@ -6,14 +6,10 @@ import asyncio
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
-import asyncpg
 import pytest
 
 from core.db.binaries import find_programs
@@ -21,92 +17,20 @@ from core.db.embedded import EmbeddedServer, embedded_server
 from core.db.file_lock import FileLock
 from core.db.postmaster import Cluster
 from core.errors import ServerUnavailable
+from tests.db.clusters import (
+    ask,
+    cluster_in,
+    keep_a_row,
+    owner_of_process,
+    pid_in,
+    server_in,
+    start_child,
+)
 
 OLDEST = Path("/usr/lib/postgresql/15/bin")
-REPOSITORY = Path(__file__).parents[2]
+
+
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root changes user")
-
-# Starts the server, says so, and waits to be killed.
-CHILD = """
-import asyncio, sys
-from pathlib import Path
-from core.db.embedded import EmbeddedServer
-
-async def main():
-    server = EmbeddedServer(Path(sys.argv[1]), durable=False)
-    await server.start()
-    print("ready", flush=True)
-    await asyncio.to_thread(sys.stdin.readline)
-    await server.stop()
-
-asyncio.run(main())
-"""
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
-    """A data directory; whatever a failed test leaves running in it is ended."""
-    yield tmp_path / "data"
-    for data_dir in (tmp_path / "data", *tmp_path.glob("*/data")):
-        if running := Cluster(data_dir.resolve()).running():
-            os.kill(running.pid, signal.SIGQUIT)
-        shutil.rmtree(data_dir, ignore_errors=True)
-
-
-@asynccontextmanager
-async def server_in(folder: Path) -> AsyncIterator[tuple[EmbeddedServer, str]]:
-    server = EmbeddedServer(folder, durable=False)
-    dsn = await server.start()
-    try:
-        yield server, dsn
-    finally:
-        await server.stop()
-
-
-async def ask(dsn: str, query: str) -> object:
-    conn = await asyncpg.connect(dsn)
-    try:
-        answer: object = await conn.fetchval(query)
-    finally:
-        await conn.close()
-    return answer
-
-
-async def keep_a_row(dsn: str) -> None:
-    await ask(dsn, "CREATE TABLE kept AS SELECT 42 AS answer")
-
-
-def cluster_in(folder: Path) -> Cluster:
-    return Cluster(folder.resolve())
-
-
-def owner_of_process(pid: int | None) -> int:
-    return Path(f"/proc/{pid}").stat().st_uid
-
-
-def pid_in(folder: Path) -> int | None:
-    running = cluster_in(folder).running()
-    return running.pid if running else None
-
-
-def start_child(folder: Path) -> subprocess.Popen[str]:
-    child = subprocess.Popen(
-        [sys.executable, "-c", CHILD, str(folder)],
-        cwd=REPOSITORY,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert child.stdout is not None
-    for line in child.stdout:  # log lines come before
-        if line == "ready\n":
-            return child
-    raise AssertionError(f"the child ended with {child.wait(10)}")
-
-
-def end(child: subprocess.Popen[str], kind: signal.Signals) -> None:
-    child.send_signal(kind)
-    child.communicate(timeout=60)
 
 
 async def test_the_first_start_makes_a_durable_cluster_and_the_second_keeps_it(folder: Path) -> None:
@@ -130,44 +54,6 @@ async def test_only_its_owner_can_reach_the_socket(folder: Path) -> None:
         assert (folder / "postgres").stat().st_mode & 0o777 == 0o700
 
 
-async def test_a_killed_postmaster_is_revived_with_its_rows_at_the_same_address(folder: Path) -> None:
-    async with server_in(folder) as (server, dsn):
-        await keep_a_row(dsn)
-        for _ in range(3):
-            killed = pid_in(folder)
-            assert killed is not None
-            os.kill(killed, signal.SIGKILL)
-            assert await server.start() == dsn
-            assert await server.alive()
-            assert pid_in(folder) not in (None, killed)
-            assert await ask(dsn, "SELECT answer FROM kept") == 42
-
-
-async def test_a_revival_waits_until_the_killed_servers_last_query_is_gone(folder: Path) -> None:
-    async with server_in(folder) as (server, dsn):
-        await keep_a_row(dsn)
-        # A backend that computes does not notice the death of its postmaster.
-        busy = asyncio.create_task(ask(dsn, "SELECT count(*) FROM generate_series(1, 20000000) AS n"))
-        await asyncio.sleep(0.3)
-        killed = pid_in(folder)
-        assert killed is not None
-        os.kill(killed, signal.SIGKILL)
-        assert await ask(await server.start(), "SELECT answer FROM kept") == 42
-        await asyncio.gather(busy, return_exceptions=True)
-
-
-async def test_a_dead_server_is_not_alive(folder: Path) -> None:
-    async with server_in(folder) as (server, _):
-        killed = pid_in(folder)
-        assert killed is not None
-        os.kill(killed, signal.SIGKILL)
-        for _ in range(1000):
-            if pid_in(folder) is None:
-                break
-            await asyncio.sleep(0.01)
-        assert not await server.alive()
-
-
 async def test_starting_again_changes_nothing(folder: Path) -> None:
     async with server_in(folder) as (server, dsn):
         before = pid_in(folder)
@@ -183,35 +69,6 @@ async def test_of_two_users_the_last_to_leave_stops_it(folder: Path) -> None:
     await second.stop()
     assert pid_in(folder) is None
     await second.stop()
-
-
-async def test_another_process_keeps_it_running(folder: Path) -> None:
-    child = await asyncio.to_thread(start_child, folder)
-    async with server_in(folder):
-        pass
-    assert pid_in(folder) is not None
-    await asyncio.to_thread(child.communicate, "leave\n", 60)
-    assert child.returncode == 0
-    assert pid_in(folder) is None
-
-
-async def test_what_a_killed_process_left_behind_is_adopted_and_then_stopped(folder: Path) -> None:
-    child = await asyncio.to_thread(start_child, folder)
-    orphan = pid_in(folder)
-    assert orphan is not None
-    await asyncio.to_thread(end, child, signal.SIGKILL)
-    async with server_in(folder) as (server, _):
-        assert pid_in(folder) == orphan
-        assert await server.alive()
-    assert pid_in(folder) is None
-
-
-async def test_an_interrupt_of_the_terminal_does_not_reach_the_server(folder: Path) -> None:
-    async with server_in(folder):
-        running = pid_in(folder)
-        assert running is not None
-        assert os.getpgid(running) != os.getpgid(0)
-        assert os.getsid(running) != os.getsid(0)
 
 
 async def test_many_that_start_at_once_share_one_server(folder: Path) -> None:
@@ -230,36 +87,6 @@ async def test_users_that_come_and_go_always_find_it(folder: Path) -> None:
                 assert await ask(dsn, "SELECT 1") == 1
 
     await asyncio.gather(*(come_and_go() for _ in range(3)))
-    assert pid_in(folder) is None
-
-
-async def test_a_pid_file_that_names_a_stranger_is_not_believed(folder: Path) -> None:
-    async with server_in(folder) as (_, dsn):
-        await keep_a_row(dsn)
-        pid_file = (folder / "postgres" / "postmaster.pid").read_text()
-    stranger = "\n".join([str(os.getpid()), *pid_file.splitlines()[1:]])
-    (folder / "postgres" / "postmaster.pid").write_text(stranger + "\n")
-    async with server_in(folder) as (_, dsn):
-        assert await ask(dsn, "SELECT answer FROM kept") == 42
-
-
-async def test_half_an_initdb_left_by_a_kill_is_swept_away(folder: Path) -> None:
-    half = folder / "postgres.new-half"
-    half.mkdir(parents=True)
-    (half / "PG_VERSION").write_text("18\n")
-    async with server_in(folder):
-        assert not half.exists()
-
-
-async def test_a_start_that_is_cancelled_leaves_nothing_locked(folder: Path) -> None:
-    server = EmbeddedServer(folder, durable=False)
-    starting = asyncio.create_task(server.start())
-    await asyncio.sleep(0.1)
-    starting.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await starting
-    async with server_in(folder) as (_, dsn):
-        assert await ask(dsn, "SELECT 1") == 1
     assert pid_in(folder) is None
 
 
