@@ -11,13 +11,13 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from uuid import uuid4
 
-import asyncpg
 import structlog
 from aiohttp import web
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from prometheus_client import CollectorRegistry
 
 from core.db.leases import Leases
+from core.db.pool import DATABASE_FAILURES
 from core.errors import ConsigndError, UnknownChannel
 from core.types import ChannelId
 from scheduler.composition import Channels, Core, utc_now
@@ -33,6 +33,7 @@ _PAYOUTS_SECONDS = 300.0
 _DATABASE_CHECK_SECONDS = 2.0
 _CLEAN_SECONDS = 600.0
 _GIVE_UP_SECONDS = 2.0
+_FAILURES: tuple[type[Exception], ...] = (ConsigndError, *DATABASE_FAILURES)
 # A wake-up that comes late is still wanted, once: by itself the timetable drops what is a second late.
 _JOB_DEFAULTS = {"coalesce": True, "misfire_grace_time": None}
 
@@ -88,7 +89,7 @@ class Daemon:
         wanted = sorted(self._channels.terms())
         try:
             held = await self._leases.turn(wanted, set(self._drivers))
-        except (ConsigndError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except _FAILURES as error:
             _log.warning("lease.not_renewed", error=f"{type(error).__name__}: {error}")
             # Another daemon may drive our channels once the lease has run out.
             if time.monotonic() - self._turned_at > self._settings.sync.lease_seconds:
@@ -105,7 +106,7 @@ class Daemon:
         try:
             async with asyncio.timeout(_GIVE_UP_SECONDS):
                 await self._leases.give_up(channel_ids)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except DATABASE_FAILURES as error:
             _log.warning("lease.not_given_up", error=type(error).__name__)
 
     async def _drive(self, held: set[ChannelId]) -> None:
@@ -115,7 +116,7 @@ class Daemon:
             driver = self._make_driver(channel_id)
             try:
                 await driver.start()
-            except (ConsigndError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            except _FAILURES as error:
                 _log.warning("channel.not_started", channel=driver.terms.name, error=str(error))
                 await driver.stop()
             else:
@@ -155,7 +156,7 @@ class Daemon:
         try:
             async with asyncio.timeout(_GIVE_UP_SECONDS):
                 await self._leases.resign(held)
-        except (TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except DATABASE_FAILURES as error:
             _log.warning("lease.not_given_up", error=type(error).__name__)
 
     async def _watch_database(self) -> None:
@@ -236,7 +237,7 @@ class Daemon:
         try:
             async with asyncio.timeout(2.0):
                 await self._core.pool.fetchval("SELECT 1")
-        except (TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except DATABASE_FAILURES as error:
             parts["database"] = f"does not answer ({type(error).__name__})"
         if time.monotonic() - self._turned_at > 2 * self._settings.sync.lease_seconds:
             parts["leases"] = "not renewed"

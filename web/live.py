@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 
-import asyncpg
 import structlog
 from aiohttp import web
 
-from core.db.pool import Pool
+from core.db.pool import DATABASE_FAILURES, Pool
 from core.views.changes import PARTS, changed, read_marks
 
 _LOOK_SECONDS = 1.0
@@ -82,7 +81,7 @@ class LiveNews:
                 try:
                     async with self._pool.acquire() as conn:
                         now = await read_marks(conn)
-                except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+                except DATABASE_FAILURES as error:
                     _log.warning("live.database_away", error=type(error).__name__)
                 else:
                     parts = changed(marks, now) if marks else []

@@ -19,8 +19,16 @@ from asyncpg import Record
 
 from core.errors import DatabaseRefused, ServerUnavailable
 
-__all__ = ["Acquired", "Connection", "Pool", "Record", "Statement", "Value", "open_pool"]
+__all__ = ["DATABASE_FAILURES", "Acquired", "Connection", "Pool", "Record", "Statement", "Value", "open_pool"]
 
+# What any call may raise while the server goes away: its own errors, the driver's (among them those of a
+# connection that died in the middle of something), the socket's. A time-out is an OSError, too.
+DATABASE_FAILURES: tuple[type[Exception], ...] = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+)
 OLDEST_MAJOR = 15
 _COMMAND_SECONDS = 60.0
 

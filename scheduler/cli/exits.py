@@ -69,6 +69,7 @@ _BY_ERROR: tuple[tuple[type[Exception], Exit], ...] = (
     (DatabaseRefused, Exit.DATABASE),
     (asyncpg.PostgresError, Exit.DATABASE),
     (asyncpg.InterfaceError, Exit.DATABASE),
+    (asyncpg.InternalClientError, Exit.DATABASE),
     (ConsigndError, Exit.USAGE),
     (TimeoutError, Exit.DATABASE),
     # A folder that cannot be written, a port that is taken.

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-import asyncpg
 import structlog
 
 from connectors.kit.errors import ChannelError, TryLater
+from core.db.pool import DATABASE_FAILURES
 from core.errors import ConsigndError
 
 Work = Callable[[], Awaitable[None]]
 Health = Callable[[str, bool, str], Awaitable[None]]
 
+# What the world may do to a loop's work; all else is a mistake of ours.
+_FAILURES: tuple[type[Exception], ...] = (ChannelError, ConsigndError, *DATABASE_FAILURES)
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 30.0
 
@@ -57,7 +59,7 @@ class Loop:
     async def _try(self) -> None:
         try:
             await self._work()
-        except (ChannelError, ConsigndError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except _FAILURES as error:
             await self._failed(error)
         else:
             await self._succeeded()
@@ -87,5 +89,5 @@ class Loop:
     async def _tell(self, *, ok: bool, detail: str) -> None:
         try:
             await self._health(self._subject, ok, detail)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except DATABASE_FAILURES as error:
             _log.debug("health.not_written", channel=self._channel, error=type(error).__name__)

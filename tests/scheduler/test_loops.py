@@ -39,6 +39,7 @@ DYING_SERVER = [
     asyncpg.CrashShutdownError("terminating connection because of crash of another server process"),
     asyncpg.DeadlockDetectedError("deadlock detected"),
     asyncpg.TooManyConnectionsError("sorry, too many clients already"),
+    asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is in progress"),
     ConnectionResetError(),
     ConnectionRefusedError(),
     FileNotFoundError("the socket is gone"),

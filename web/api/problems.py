@@ -71,7 +71,12 @@ def problem_of(error: Exception) -> Problem | None:
             return Problem(422, "Not understood", _places(error))
         case web.HTTPException():
             return Problem(error.status, error.reason, error.text or error.reason)
-        case asyncpg.PostgresConnectionError() | asyncpg.InterfaceError() | TimeoutError() | OSError():
+        case (
+            asyncpg.PostgresConnectionError()
+            | asyncpg.InterfaceError()
+            | asyncpg.InternalClientError()
+            | OSError()
+        ):
             return _later(
                 "The database does not answer", "Try again in a moment; /ready says when it is back."
             )
