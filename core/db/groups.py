@@ -60,6 +60,7 @@ class GroupWriter(Generic[RequestT, ResultT]):
     async def _serve(self, group: Sequence[tuple[RequestT, asyncio.Future[ResultT]]]) -> None:
         try:
             results = await self._write([request for request, _ in group])
+            assert len(results) == len(group), "a writer answers each request"
         except asyncpg.IntegrityConstraintViolationError as error:
             if len(group) == 1:
                 _settle(group[0][1], error)
