@@ -82,32 +82,9 @@ FOR UPDATE OF offer
 SELECT channel_id FROM channel WHERE paused_at IS NOT NULL
 
 -- name: free_codes
--- How many codes are free on each shelf: slots above the last one taken, less those that left. Nothing is
--- counted code by code, so this costs the same for ten codes and ten million.
-SELECT shelf.sku_id, nullif(shelf.expires_at, 'infinity') AS expires_at, shelf.unit_cost_minor, shelf.currency,
-    (tail.slot - head.slot - gone.slots)::int AS free
-FROM shelf
-CROSS JOIN LATERAL (
-    SELECT coalesce((
-        SELECT code.slot FROM code
-        WHERE code.lane = shelf.lane AND code.shelf_id = shelf.shelf_id
-        ORDER BY code.slot DESC
-        LIMIT 1
-    ), 0) AS slot
-) tail
-CROSS JOIN LATERAL (
-    SELECT coalesce((
-        SELECT allocation.slot FROM allocation
-        WHERE allocation.lane = shelf.lane AND allocation.shelf_id = shelf.shelf_id
-        ORDER BY allocation.slot DESC
-        LIMIT 1
-    ), 0) AS slot
-) head
-CROSS JOIN LATERAL (
-    SELECT count(*) AS slots FROM departure
-    WHERE departure.lane = shelf.lane AND departure.shelf_id = shelf.shelf_id AND departure.slot > head.slot
-) gone
-WHERE shelf.sku_id = ANY ($1::int[]) AND shelf.expires_at > $2::timestamptz
+SELECT sku_id, nullif(expires_at, 'infinity') AS expires_at, unit_cost_minor, currency, free
+FROM shelf_stock
+WHERE sku_id = ANY ($1::int[]) AND expires_at > $2::timestamptz
 
 -- name: base_prices
 SELECT sku_id, currency, base_price_minor FROM sku_price WHERE sku_id = ANY ($1::int[])

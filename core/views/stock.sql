@@ -15,39 +15,18 @@ LIMIT $4::int
 -- or left, those above are free or left. A code given back stands again at a further slot of the same shelf, so
 -- what was imported is the slots less the codes given back.
 SELECT shelf.sku_id,
-    coalesce(sum(tail.slot - gone.released), 0)::bigint AS imported,
-    coalesce(sum(tail.slot - head.slot - gone.above) FILTER (WHERE shelf.expires_at > $2::timestamptz), 0)::bigint
-        AS available,
-    coalesce(sum(tail.slot - head.slot - gone.above) FILTER (WHERE shelf.expires_at <= $2::timestamptz), 0)::bigint
-        AS expired,
-    coalesce(sum(head.slot - gone.below), 0)::bigint AS taken,
+    coalesce(sum(shelf.tail - gone.released), 0)::bigint AS imported,
+    coalesce(sum(shelf.free) FILTER (WHERE shelf.expires_at > $2::timestamptz), 0)::bigint AS available,
+    coalesce(sum(shelf.free) FILTER (WHERE shelf.expires_at <= $2::timestamptz), 0)::bigint AS expired,
+    coalesce(sum(shelf.head - gone.below), 0)::bigint AS taken,
     coalesce(sum(gone.quarantined), 0)::bigint AS quarantined,
     coalesce(sum(gone.withdrawn), 0)::bigint AS withdrawn,
     min(shelf.expires_at) FILTER (
-        WHERE shelf.expires_at > $2::timestamptz
-            AND shelf.expires_at < 'infinity'
-            AND tail.slot - head.slot - gone.above > 0
+        WHERE shelf.expires_at > $2::timestamptz AND shelf.expires_at < 'infinity' AND shelf.free > 0
     ) AS next_expiry
-FROM shelf
+FROM shelf_stock shelf
 CROSS JOIN LATERAL (
-    SELECT coalesce((
-        SELECT code.slot FROM code
-        WHERE code.lane = shelf.lane AND code.shelf_id = shelf.shelf_id
-        ORDER BY code.slot DESC
-        LIMIT 1
-    ), 0) AS slot
-) tail
-CROSS JOIN LATERAL (
-    SELECT coalesce((
-        SELECT allocation.slot FROM allocation
-        WHERE allocation.lane = shelf.lane AND allocation.shelf_id = shelf.shelf_id
-        ORDER BY allocation.slot DESC
-        LIMIT 1
-    ), 0) AS slot
-) head
-CROSS JOIN LATERAL (
-    SELECT count(*) FILTER (WHERE departure.slot > head.slot) AS above,
-        count(*) FILTER (WHERE departure.slot <= head.slot) AS below,
+    SELECT count(*) FILTER (WHERE departure.slot <= shelf.head) AS below,
         count(*) FILTER (WHERE departure.kind = 'released') AS released,
         count(*) FILTER (WHERE departure.kind = 'quarantined') AS quarantined,
         count(*) FILTER (WHERE departure.kind = 'withdrawn') AS withdrawn
@@ -103,29 +82,9 @@ LIMIT $4::int
 -- name: shelves
 -- The shelves of a SKU in the order of sale, with what is free on each.
 SELECT shelf.lane, shelf.shelf_id, consignor.name AS consignor, nullif(shelf.expires_at, 'infinity') AS expires_at,
-    shelf.unit_cost_minor, shelf.currency, shelf.priority, (tail.slot - head.slot - gone.slots)::bigint AS free
-FROM shelf
+    shelf.unit_cost_minor, shelf.currency, shelf.priority, shelf.free
+FROM shelf_stock shelf
 JOIN consignor ON consignor.consignor_id = shelf.consignor_id
-CROSS JOIN LATERAL (
-    SELECT coalesce((
-        SELECT code.slot FROM code
-        WHERE code.lane = shelf.lane AND code.shelf_id = shelf.shelf_id
-        ORDER BY code.slot DESC
-        LIMIT 1
-    ), 0) AS slot
-) tail
-CROSS JOIN LATERAL (
-    SELECT coalesce((
-        SELECT allocation.slot FROM allocation
-        WHERE allocation.lane = shelf.lane AND allocation.shelf_id = shelf.shelf_id
-        ORDER BY allocation.slot DESC
-        LIMIT 1
-    ), 0) AS slot
-) head
-CROSS JOIN LATERAL (
-    SELECT count(*) AS slots FROM departure
-    WHERE departure.lane = shelf.lane AND departure.shelf_id = shelf.shelf_id AND departure.slot > head.slot
-) gone
 WHERE shelf.sku_id = $1::int
 ORDER BY shelf.expires_at, shelf.priority, shelf.shelf_id
 LIMIT $2::int

@@ -1,5 +1,33 @@
 -- The allocator's statements that must run under a lane's lock. Who calls them: core/codes/allocator.py.
 
+-- How many codes are free on each shelf: slots above the last one taken (head) up to the last one (tail), less those
+-- that left. Slots have no gaps, so nothing is counted code by code: it costs the same for ten codes and ten million.
+CREATE VIEW shelf_stock AS
+SELECT shelf.lane, shelf.shelf_id, shelf.sku_id, shelf.consignor_id, shelf.expires_at, shelf.unit_cost_minor,
+    shelf.currency, shelf.priority, tail.slot AS tail, head.slot AS head,
+    (tail.slot - head.slot - gone.slots)::bigint AS free
+FROM shelf
+CROSS JOIN LATERAL (
+    SELECT coalesce((
+        SELECT code.slot FROM code
+        WHERE code.lane = shelf.lane AND code.shelf_id = shelf.shelf_id
+        ORDER BY code.slot DESC
+        LIMIT 1
+    ), 0) AS slot
+) tail
+CROSS JOIN LATERAL (
+    SELECT coalesce((
+        SELECT allocation.slot FROM allocation
+        WHERE allocation.lane = shelf.lane AND allocation.shelf_id = shelf.shelf_id
+        ORDER BY allocation.slot DESC
+        LIMIT 1
+    ), 0) AS slot
+) head
+CROSS JOIN LATERAL (
+    SELECT count(*) AS slots FROM departure
+    WHERE departure.lane = shelf.lane AND departure.shelf_id = shelf.shelf_id AND departure.slot > head.slot
+) gone;
+
 -- One writer per lane: everything that changes which slots are free holds this until it commits.
 CREATE FUNCTION lock_lanes(p_lanes smallint[]) RETURNS void
 LANGUAGE plpgsql AS $$
