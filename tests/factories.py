@@ -9,6 +9,10 @@ from datetime import UTC, datetime, timedelta
 
 from core.codes.reservation import ReserveLine, ReserveRequest
 from core.db.pool import Pool
+from core.money.splits import SplitPlan
+from core.offers.pricing import PriceRule
+from core.offers.stock_policy import StockRule
+from core.offers.terms import ChannelTerms, Shortage
 from core.types import (
     ChannelId,
     ConsignorId,
@@ -17,6 +21,7 @@ from core.types import (
     ListingId,
     OrderRef,
     OrderState,
+    PriceBasis,
     ShelfId,
     SkuId,
 )
@@ -166,4 +171,24 @@ def request(
         due_at=NOW,
         min_validity=min_validity,
         partial=partial,
+    )
+
+
+def terms_of(channel_id: ChannelId, name: str, plan_id: int, plan: SplitPlan) -> ChannelTerms:
+    """Plain terms in EUR; `dataclasses.replace` says what a test wants otherwise."""
+    return ChannelTerms(
+        channel_id=channel_id,
+        name=name,
+        currency="EUR",
+        plan_id=plan_id,
+        plan=plan,
+        stock=StockRule(),
+        price=PriceRule(),
+        shortage=Shortage.WAIT,
+        written_price=PriceBasis.GROSS,
+        reservation_is_authoritative=True,
+        takes_partial_orders=False,
+        hold=timedelta(minutes=30),
+        min_validity=timedelta(0),
+        largest_quantity=1000,
     )

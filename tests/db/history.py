@@ -14,9 +14,7 @@ from core.db.pool import Pool
 from core.money.ledger import Ledger, publish_plan
 from core.money.splits import Base, Party, SplitPlan, SplitRule
 from core.offers.catalogue import ListingBook
-from core.offers.pricing import PriceRule
-from core.offers.stock_policy import StockRule
-from core.offers.terms import ChannelTerms, Shortage
+from core.offers.terms import ChannelTerms
 from core.orders.closing import Closing, SaleCloser
 from core.orders.intake import Intake, wanted_lines
 from core.orders.orders import Order, load_order, move_orders
@@ -27,11 +25,10 @@ from core.types import (
     Lane,
     OrderId,
     OrderState,
-    PriceBasis,
     ShelfId,
     SkuId,
 )
-from tests.factories import NOW, Shop, add_channel, add_consignor, add_listing, add_sku, request
+from tests.factories import NOW, Shop, add_channel, add_consignor, add_listing, add_sku, request, terms_of
 
 S = OrderState
 NEVER = datetime.max.replace(tzinfo=NOW.tzinfo)
@@ -190,21 +187,8 @@ async def make_world(pool: Pool) -> World:
     allocator, ledger = Allocator(pool, clock), Ledger(pool)
     shops = [await _shop(pool, vault, owner, lane) for lane in range(3)]
     await add_sealed(pool, vault, shops[0], owner, 3, expires_at=NOW - timedelta(days=1))
-    terms = ChannelTerms(
-        channel_id=shops[0].channel_id,
-        name=shops[0].channel,
-        currency="EUR",
-        plan_id=plan_id,
-        plan=plan,
-        stock=StockRule(),
-        price=PriceRule(),
-        shortage=Shortage.WAIT,
-        written_price=PriceBasis.GROSS,
-        reservation_is_authoritative=True,
-        takes_partial_orders=False,
-        hold=timedelta(minutes=15),
-        min_validity=timedelta(0),
-        largest_quantity=100,
+    terms = replace(
+        terms_of(shops[0].channel_id, shops[0].channel, plan_id, plan), hold=timedelta(minutes=15)
     )
     intake = Intake(pool, allocator, ledger, ListingBook(pool), clock)
     closer = SaleCloser(pool, ledger, clock)

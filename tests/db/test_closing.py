@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Sequence
-from datetime import timedelta
 
 import asyncpg
 import pytest
@@ -15,14 +14,12 @@ from core.db.pool import Pool
 from core.errors import MoveRefused, OutOfStock, StaleVersion
 from core.money.ledger import Ledger, publish_plan
 from core.money.splits import Base, Party, SplitPlan, SplitRule
-from core.offers.pricing import PriceRule
-from core.offers.stock_policy import StockRule
-from core.offers.terms import ChannelTerms, Shortage
+from core.offers.terms import ChannelTerms
 from core.orders.closing import Closing, SaleCloser
 from core.orders.lifecycle import ALLOWED
 from core.orders.orders import Order, load_order, load_orders, move_orders
-from core.types import ChannelId, OrderState, PriceBasis
-from tests.factories import NOW, Shop, add_codes, add_consignor, add_shop, request
+from core.types import OrderState
+from tests.factories import NOW, Shop, add_codes, add_consignor, add_shop, request, terms_of
 
 PLAN = SplitPlan.of(
     "fair",
@@ -35,25 +32,10 @@ PLAN = SplitPlan.of(
 )
 
 
-async def terms_of(pool: Pool, shop: Shop) -> ChannelTerms:
+async def published_terms(pool: Pool, shop: Shop) -> ChannelTerms:
     async with pool.acquire() as conn:
         plan_id, plan = await publish_plan(conn, PLAN)
-    return ChannelTerms(
-        channel_id=ChannelId(shop.channel_id),
-        name=shop.channel,
-        currency="EUR",
-        plan_id=plan_id,
-        plan=plan,
-        stock=StockRule(),
-        price=PriceRule(),
-        shortage=Shortage.WAIT,
-        written_price=PriceBasis.GROSS,
-        reservation_is_authoritative=True,
-        takes_partial_orders=False,
-        hold=timedelta(minutes=30),
-        min_validity=timedelta(0),
-        largest_quantity=10,
-    )
+    return terms_of(shop.channel_id, shop.channel, plan_id, plan)
 
 
 def closer_of(pool: Pool) -> SaleCloser:
@@ -85,7 +67,7 @@ async def balance_by_account(pool: Pool) -> dict[tuple[str, str], int]:
 async def test_a_sale_moves_its_order_ends_the_work_and_posts_its_split(pool: Pool) -> None:
     shop = await add_shop(pool, codes=3)
     (order,) = await sold(pool, shop)
-    done = await closer_of(pool).close(Closing(order, await terms_of(pool, shop), "test", "sent"))
+    done = await closer_of(pool).close(Closing(order, await published_terms(pool, shop), "test", "sent"))
     async with pool.acquire() as conn:
         stored = await load_order(conn, order.order_id)
     assert done == stored
@@ -103,7 +85,7 @@ async def test_a_sale_moves_its_order_ends_the_work_and_posts_its_split(pool: Po
 
 async def test_a_sale_is_closed_once_however_many_try_at_once(pool: Pool) -> None:
     shop = await add_shop(pool, codes=3)
-    terms = await terms_of(pool, shop)
+    terms = await published_terms(pool, shop)
     (order,) = await sold(pool, shop)
     closers = [closer_of(pool) for _ in range(3)]
     answers = await asyncio.gather(
@@ -118,7 +100,7 @@ async def test_a_sale_is_closed_once_however_many_try_at_once(pool: Pool) -> Non
 
 async def test_an_order_that_somebody_moved_does_not_fail_its_group(pool: Pool) -> None:
     shop = await add_shop(pool, codes=20)
-    terms = await terms_of(pool, shop)
+    terms = await published_terms(pool, shop)
     orders = await sold(pool, shop, count=10)
     async with pool.acquire() as conn, conn.transaction():
         await move_orders(conn, [orders[4]], OrderState.CANCELLED, now=NOW, actor="buyer")
@@ -131,7 +113,7 @@ async def test_an_order_that_somebody_moved_does_not_fail_its_group(pool: Pool) 
 
 async def test_an_order_whose_codes_are_gone_fails_alone(pool: Pool) -> None:
     shop = await add_shop(pool, codes=20)
-    terms = await terms_of(pool, shop)
+    terms = await published_terms(pool, shop)
     orders = await sold(pool, shop, count=5)
     async with pool.acquire() as conn, conn.transaction():
         allocator = Allocator(pool, lambda: NOW)
@@ -147,12 +129,12 @@ async def test_an_order_that_may_not_be_delivered_is_refused_at_once(pool: Pool)
     shop = await add_shop(pool)
     (parked,) = await sold(pool, shop)
     with pytest.raises(MoveRefused, match="parked and cannot become delivered"):
-        await closer_of(pool).close(Closing(parked, await terms_of(pool, shop), "test", ""))
+        await closer_of(pool).close(Closing(parked, await published_terms(pool, shop), "test", ""))
 
 
 async def test_daemons_that_close_the_same_orders_neither_lock_up_nor_post_twice(pool: Pool) -> None:
     shop = await add_shop(pool, codes=60)
-    terms = await terms_of(pool, shop)
+    terms = await published_terms(pool, shop)
     orders = await sold(pool, shop, count=60)
     rng = random.Random(3)
     daemons = [close_all(closer_of(pool), terms, rng.sample(orders, len(orders))) for _ in range(4)]
@@ -169,7 +151,7 @@ async def test_each_consignor_is_credited_for_the_codes_that_were_theirs(pool: P
         owner = await add_consignor(pool, name, priority)
         await add_codes(pool, shop.sku_id, codes, consignor_id=owner, priority=priority)
     (order,) = await sold(pool, shop, quantity=3)
-    await closer_of(pool).close(Closing(order, await terms_of(pool, shop), "test", ""))
+    await closer_of(pool).close(Closing(order, await published_terms(pool, shop), "test", ""))
     rows = await pool.fetch(
         "SELECT party_name, -amount_minor AS amount_minor FROM entry JOIN account USING (account_id)"
         " WHERE party = 'consignor' ORDER BY party_name"
@@ -180,7 +162,7 @@ async def test_each_consignor_is_credited_for_the_codes_that_were_theirs(pool: P
 async def test_sales_of_one_group_are_split_each_by_its_own_price_and_owner(pool: Pool) -> None:
     """Many splits and few: none may be posted to another's sale."""
     shops = [await add_shop(pool, codes=8) for _ in range(3)]
-    terms = await terms_of(pool, shops[0])
+    terms = await published_terms(pool, shops[0])
     orders = [order for shop in shops for n in (1, 2, 3) for order in await sold(pool, shop, quantity=n)]
     await close_all(closer_of(pool), terms, orders)
     rows = await pool.fetch(
@@ -198,7 +180,7 @@ async def test_a_sale_for_nothing_is_closed_without_entries(pool: Pool) -> None:
     await pool.execute("UPDATE order_line SET unit_price_minor = 0")
     async with pool.acquire() as conn:
         order = await load_order(conn, order.order_id)
-    await closer_of(pool).close(Closing(order, await terms_of(pool, shop), "test", ""))
+    await closer_of(pool).close(Closing(order, await published_terms(pool, shop), "test", ""))
     assert await pool.fetchval("SELECT count(*) FROM journal_transaction") == 1
     assert await pool.fetchval("SELECT count(*) FROM entry") == 0
 
@@ -206,7 +188,7 @@ async def test_a_sale_for_nothing_is_closed_without_entries(pool: Pool) -> None:
 async def test_a_refund_is_the_exact_negative_and_happens_once(pool: Pool) -> None:
     shop = await add_shop(pool, codes=3)
     (order,) = await sold(pool, shop, quantity=3)
-    await closer_of(pool).close(Closing(order, await terms_of(pool, shop), "test", ""))
+    await closer_of(pool).close(Closing(order, await published_terms(pool, shop), "test", ""))
     ledger = Ledger(pool)
     async with pool.acquire() as conn, conn.transaction():
         assert await ledger.reverse_order(conn, order.order_id, NOW) == 1
@@ -226,7 +208,7 @@ async def test_a_refund_is_the_exact_negative_and_happens_once(pool: Pool) -> No
 async def test_a_line_cannot_be_sold_twice_whatever_the_program_does(pool: Pool) -> None:
     shop = await add_shop(pool, codes=1)
     (order,) = await sold(pool, shop)
-    await closer_of(pool).close(Closing(order, await terms_of(pool, shop), "test", ""))
+    await closer_of(pool).close(Closing(order, await published_terms(pool, shop), "test", ""))
     with pytest.raises(asyncpg.UniqueViolationError) as refused:
         await pool.execute(
             "INSERT INTO journal_transaction"

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -16,8 +15,6 @@ from core.money.ledger import Ledger, publish_plan
 from core.money.money import Money
 from core.money.splits import Party, SplitPlan, SplitRule
 from core.offers.catalogue import ListingBook
-from core.offers.pricing import PriceRule
-from core.offers.stock_policy import StockRule
 from core.offers.terms import ChannelTerms, Shortage
 from core.orders.closing import Closing, SaleCloser
 from core.orders.intake import Intake
@@ -31,9 +28,8 @@ from core.types import (
     OrderRef,
     OrderState,
     Payment,
-    PriceBasis,
 )
-from tests.factories import NOW, Shop, add_codes, add_shop
+from tests.factories import NOW, Shop, add_codes, add_shop, terms_of
 
 RULES = [
     SplitRule(Party.CHANNEL, rate_ppm=100_000),
@@ -95,21 +91,10 @@ async def open_desk(pool: Pool, codes: int) -> Desk:
     shop = await add_shop(pool, codes=codes)
     async with pool.acquire() as conn:
         plan_id, plan = await publish_plan(conn, SplitPlan.of("test", 1, RULES))
-    terms = ChannelTerms(
-        channel_id=shop.channel_id,
-        name=shop.channel,
-        currency="EUR",
-        plan_id=plan_id,
-        plan=plan,
-        stock=StockRule(),
-        price=PriceRule(),
+    terms = replace(
+        terms_of(shop.channel_id, shop.channel, plan_id, plan),
         shortage=Shortage.CANCEL,
-        written_price=PriceBasis.GROSS,
         reservation_is_authoritative=False,
-        takes_partial_orders=False,
-        hold=timedelta(hours=1),
-        min_validity=timedelta(0),
-        largest_quantity=1000,
     )
     ledger = Ledger(pool)
     allocator = Allocator(pool, lambda: NOW)

@@ -8,38 +8,15 @@ from datetime import datetime, timedelta
 from core.db.pool import Pool
 from core.money.splits import Party, SplitPlan, SplitRule
 from core.offers.outbox import Outbox
-from core.offers.pricing import PriceRule
-from core.offers.stock_policy import StockRule
-from core.offers.terms import ChannelTerms, Shortage
-from core.types import ChannelId, PriceBasis
-from tests.factories import NOW, add_codes, add_shop
+from tests.factories import NOW, add_codes, add_shop, terms_of
 
 PLAN = SplitPlan.of("all", 1, [SplitRule(Party.CONSIGNOR, rest=True)])
-
-
-def terms_of(channel_id: ChannelId, name: str) -> ChannelTerms:
-    return ChannelTerms(
-        channel_id=channel_id,
-        name=name,
-        currency="EUR",
-        plan_id=1,
-        plan=PLAN,
-        stock=StockRule(),
-        price=PriceRule(),
-        shortage=Shortage.WAIT,
-        written_price=PriceBasis.GROSS,
-        reservation_is_authoritative=True,
-        takes_partial_orders=False,
-        hold=timedelta(hours=1),
-        min_validity=timedelta(days=30),
-        largest_quantity=1000,
-    )
 
 
 async def test_a_shelf_that_grows_too_old_for_a_channel_lowers_its_offer(pool: Pool) -> None:
     shop = await add_shop(pool, codes=2)
     await add_codes(pool, shop.sku_id, 5, expires_at=NOW + timedelta(days=31))
-    terms = terms_of(shop.channel_id, shop.channel)
+    terms = replace(terms_of(shop.channel_id, shop.channel, 1, PLAN), min_validity=timedelta(days=30))
     clock = [NOW]
 
     def now() -> datetime:
@@ -60,7 +37,7 @@ async def test_a_shelf_that_grows_too_old_for_a_channel_lowers_its_offer(pool: P
 
 async def test_the_bound_on_promises_is_a_rule_of_the_schema_too(pool: Pool) -> None:
     shop = await add_shop(pool, codes=3)
-    terms = replace(terms_of(shop.channel_id, shop.channel), min_validity=timedelta(0))
+    terms = terms_of(shop.channel_id, shop.channel, 1, PLAN)
     outbox = Outbox(pool, {shop.channel_id: terms}, 1000, lambda: NOW)
     await outbox.claim(shop.channel_id, 10)
     row = await pool.fetchrow("SELECT quantity, promised_total, available FROM promise")

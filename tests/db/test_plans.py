@@ -16,7 +16,7 @@ from core.db.pool import Pool, open_pool
 from core.money.ledger import Ledger
 from core.orders.closing import Closing, SaleCloser
 from core.orders.orders import load_orders
-from tests.db.test_closing import terms_of
+from tests.db.test_closing import published_terms
 from tests.factories import NOW, Shop, add_shop, request
 
 GROUP = 64
@@ -103,7 +103,7 @@ async def sell(pool: Pool, shops: list[Shop]) -> dict[str, tuple[int, int]]:
     """A group of sales; what reserving and closing read of each table, the loading between them left out."""
     allocator = Allocator(pool, lambda: NOW)
     closer = SaleCloser(pool, Ledger(pool), lambda: NOW)
-    terms = await terms_of(pool, shops[0])
+    terms = await published_terms(pool, shops[0])
     start = await read_by_table(pool)
     taken: list[Reserved] = await asyncio.gather(
         *(allocator.reserve(request(shops[n % len(shops)])) for n in range(GROUP))

@@ -36,8 +36,6 @@ from core.money.money import Money
 from core.money.splits import Party, SplitPlan, SplitRule
 from core.offers.catalogue import NewSku, Sku, add_channel, add_sku, link_listing, set_base_price
 from core.offers.outbox import Outbox
-from core.offers.pricing import PriceRule
-from core.offers.stock_policy import StockRule
 from core.offers.terms import ChannelTerms, Shortage
 from core.orders.intake import TakenIn
 from core.orders.orders import Order, find_order
@@ -57,6 +55,7 @@ from scheduler.composition import Core, open_core, utc_now
 from scheduler.demo.house import bring_codes
 from scheduler.demo.markets import DemoSku
 from scheduler.loops.deliver import Deliverer
+from tests.factories import terms_of
 
 PLAN = SplitPlan.of(
     "test",
@@ -285,21 +284,10 @@ async def _open_stall(core: Core, sku: Sku, number: int, patience: timedelta) ->
         plan_id, plan = await publish_plan(conn, PLAN)
         channel_id = await add_channel(conn, name, "scripted", "EUR")
         await link_listing(conn, channel_id, ref, sku, core.allocator)
-    terms = ChannelTerms(
-        channel_id=channel_id,
-        name=name,
-        currency="EUR",
-        plan_id=plan_id,
-        plan=plan,
-        stock=StockRule(),
-        price=PriceRule(),
+    terms = replace(
+        terms_of(channel_id, name, plan_id, plan),
         shortage=Shortage.CANCEL,
-        written_price=PriceBasis.GROSS,
         reservation_is_authoritative=False,
-        takes_partial_orders=False,
-        hold=timedelta(minutes=10),
-        min_validity=timedelta(0),
-        largest_quantity=1000,
         patience=patience,
     )
     return Stall(terms, Scripted.open(Account(name, "EUR", {}, utc_now)), ref)

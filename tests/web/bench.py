@@ -6,8 +6,8 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -48,9 +48,7 @@ from core.offers.catalogue import (
     set_base_price,
 )
 from core.offers.outbox import Outbox
-from core.offers.pricing import PriceRule
-from core.offers.stock_policy import StockRule
-from core.offers.terms import ChannelTerms, Shortage
+from core.offers.terms import ChannelTerms
 from core.orders.closing import SaleCloser
 from core.orders.fulfilment import Fulfilment
 from core.orders.intake import Intake
@@ -66,6 +64,7 @@ from core.types import (
     Payment,
     PriceBasis,
 )
+from tests.factories import terms_of
 from web.access import Role, Token, token_hash
 from web.app import create_app
 from web.services import Readiness, ServedChannel, Services
@@ -338,23 +337,7 @@ async def _build(pool: Pool, folder: Path, http: ClientSession, title: str, risk
 async def _terms(pool: Pool, name: str, plan_id: int, published: SplitPlan, risk: RiskRule) -> ChannelTerms:
     async with pool.acquire() as conn:
         channel_id = await add_channel(conn, name, "test", "EUR")
-    return ChannelTerms(
-        channel_id=channel_id,
-        name=name,
-        currency="EUR",
-        plan_id=plan_id,
-        plan=published,
-        stock=StockRule(),
-        price=PriceRule(),
-        shortage=Shortage.WAIT,
-        written_price=PriceBasis.GROSS,
-        reservation_is_authoritative=True,
-        takes_partial_orders=False,
-        hold=timedelta(hours=1),
-        min_validity=timedelta(0),
-        largest_quantity=1000,
-        risk=risk,
-    )
+    return replace(terms_of(channel_id, name, plan_id, published), risk=risk)
 
 
 async def until(holds: Callable[[], Awaitable[bool]]) -> None:
