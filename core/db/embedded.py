@@ -21,7 +21,7 @@ import structlog
 
 from core.db.binaries import Installation, find_installation
 from core.db.file_lock import FileLock
-from core.db.postmaster import SUPERUSER, Cluster, Running, is_postmaster
+from core.db.postmaster import SUPERUSER, Cluster, Running, is_postmaster, last_lines
 from core.errors import ServerUnavailable
 
 DATABASE = "consignd"
@@ -150,9 +150,10 @@ class EmbeddedServer:
                 return _dsn(running.socket_folder)
             if not any(phrase in said for phrase in _PASSING):
                 raise ServerUnavailable(
-                    f"PostgreSQL in {cluster.folder} did not start: {said}; see {cluster.folder}/log"
+                    f"PostgreSQL in {cluster.folder} did not start: {last_lines(said)}; "
+                    f"see {cluster.folder}/log"
                 )
-            _refuse_after(deadline, cluster, f"did not start: {said}")
+            _refuse_after(deadline, cluster, f"did not start: {last_lines(said)}")
             await asyncio.sleep(_LOOK_AGAIN_SECONDS)
 
     async def _shut_down(self) -> None:

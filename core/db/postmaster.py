@@ -100,7 +100,7 @@ class Cluster:
         if done.returncode != 0:
             shutil.rmtree(folder, ignore_errors=True)
             raise ServerUnavailable(
-                f"initdb in {self.data_dir} failed: {_last_lines(done.stderr or done.stdout)}"
+                f"initdb in {self.data_dir} failed: {last_lines(done.stderr or done.stdout)}"
             )
         (folder / "postgresql.conf").write_text(f"include '{_SETTINGS_FILE}'\n")
         folder.rename(self.folder)
@@ -116,7 +116,7 @@ class Cluster:
             )
 
     def start(self, installation: Installation, *, durable: bool, timeout_seconds: float) -> str:
-        """Start the postmaster and wait until it is ready; what went wrong, or nothing."""
+        """Start the postmaster and wait until it is ready; all it said of what went wrong, or nothing."""
         socket_folder = self._socket_folder(installation)
         self._write_settings(installation, socket_folder, durable=durable)
         self._forget_dead_postmaster(socket_folder)
@@ -137,7 +137,7 @@ class Cluster:
         written = [path.read_bytes()[sizes.get(path, 0) :].decode(errors="replace") for path in self._logs()]
         lines = [line for text in written for line in text.splitlines()]
         complaints = [line for line in lines if not any(phrase in line for phrase in _NO_COMPLAINT)]
-        return _last_lines("\n".join(complaints) or done.stderr)
+        return "\n".join(complaints) or done.stderr
 
     def _logs(self) -> list[Path]:
         return [*self.folder.glob("start.log"), *self.folder.glob("log/*.log")]
@@ -209,5 +209,6 @@ def _answers_signals(pid: int) -> bool:
     return True
 
 
-def _last_lines(text: str) -> str:
+def last_lines(text: str) -> str:
+    """The end of what a program said, as one line."""
     return "; ".join(text.strip().splitlines()[-4:])

@@ -46,6 +46,33 @@ async def test_a_revival_waits_until_the_killed_servers_last_query_is_gone(folde
         await asyncio.gather(busy, return_exceptions=True)
 
 
+async def test_a_revival_waits_also_while_the_killed_servers_remains_fill_the_log(folder: Path) -> None:
+    async with server_in(folder) as (server, dsn):
+        await keep_a_row(dsn)
+        busy = asyncio.create_task(ask(dsn, "SELECT count(*) FROM generate_series(1, 20000000) AS n"))
+        await asyncio.sleep(0.3)
+        killed = pid_in(folder)
+        assert killed is not None
+        os.kill(killed, signal.SIGKILL)
+        talker = asyncio.create_task(talk_in(log_of(folder)))
+        assert await ask(await server.start(), "SELECT answer FROM kept") == 42
+        talker.cancel()
+        await asyncio.gather(busy, talker, return_exceptions=True)
+
+
+def log_of(folder: Path) -> Path:
+    [log] = folder.glob("postgres/log/*.log")
+    return log
+
+
+async def talk_in(log: Path) -> None:
+    """What is left of the killed server says more after the new one has said why it cannot start."""
+    while True:
+        with log.open("a") as file:
+            file.writelines(["LOG:  redo starts somewhere\n"] * 5)
+        await asyncio.sleep(0.005)
+
+
 async def test_a_dead_server_is_not_alive(folder: Path) -> None:
     async with server_in(folder) as (server, _):
         killed = pid_in(folder)
