@@ -36,6 +36,7 @@ _SETTLE_UNCHANGED = _SQL["settle_unchanged"]
 _SETTLE_REFUSED = _SQL["settle_refused"]
 _SETTLE_LATER = _SQL["settle_later"]
 _WRITE_OBSERVED = _SQL["write_observed"]
+_SETTLE_DOUBTS = _SQL["settle_doubts"]
 _REPAIR_DRIFT = _SQL["repair_drift"]
 _DROP_READ_MARKS = _SQL["drop_read_marks"]
 
@@ -281,6 +282,7 @@ class Outbox:
 
         Call it after orders placed before `at` were taken in: a sale we have not heard of is not drift.
         """
+        await self._pool.execute(_SETTLE_DOUBTS, terms.channel_id, at)
         by_net = terms.written_price is PriceBasis.NET
         rows = await self._pool.fetch(_REPAIR_DRIFT, terms.channel_id, at, by_net)
         return [Drift(**dict(row)) for row in rows]

@@ -69,7 +69,7 @@ LIMIT $3::int
 -- name: lock_offers
 -- All offers of some SKUs, on every channel, locked in key order: who raises a promise must see the others'.
 SELECT offer.listing_id, listing.channel_id, listing.listing_ref, listing.sku_id, listing.enabled,
-    offer.dirty_version, offer.telling_quantity, offer.telling_price_minor,
+    offer.dirty_version, offer.telling_quantity, offer.doubt_quantity,
     offer.published_quantity, offer.published_price_minor, offer.published_net_minor, offer.published_on,
     offer.observed_quantity, offer.counted_there
 FROM offer
@@ -97,8 +97,9 @@ SET wanted_quantity = wanted.quantity,
     wanted_on = wanted.is_on,
     wanted_at = $8::timestamptz,
     why = wanted.why,
+    -- A telling that still stands here was never answered: its daemon died.
+    doubt_quantity = greatest(offer.doubt_quantity, offer.telling_quantity),
     telling_quantity = wanted.telling,
-    telling_price_minor = CASE WHEN wanted.telling IS NULL THEN NULL ELSE wanted.price_minor END,
     told_at = CASE WHEN wanted.telling IS NULL THEN offer.told_at ELSE $8::timestamptz END
 FROM unnest($1::int[], $2::int[], $3::bigint[], $4::bigint[], $5::boolean[], $6::jsonb[], $7::int[])
     wanted(listing_id, quantity, price_minor, net_minor, is_on, why, telling)
@@ -121,7 +122,7 @@ SET published_quantity = told.quantity,
     published_on = told.is_on,
     published_at = $8::timestamptz,
     telling_quantity = NULL,
-    telling_price_minor = NULL,
+    doubt_quantity = NULL,
     acked_version = CASE WHEN told.final THEN told.version ELSE offer.acked_version END,
     retry_at = CASE WHEN told.final THEN $10::timestamptz ELSE $9::timestamptz END,
     counted_there = offer.counted_there AND offer.dirty_version > told.version,
@@ -140,11 +141,11 @@ FROM unnest($1::int[], $2::bigint[], $3::boolean[]) same(listing_id, version, fi
 WHERE offer.listing_id = same.listing_id
 
 -- name: settle_refused
--- The channel said no for good: it shows what it showed. Looked at again when something changes.
+-- The channel said no for good: it shows what it showed, which an earlier telling may have left in doubt.
+-- Looked at again when something changes.
 UPDATE offer
 SET acked_version = refused.version,
     telling_quantity = NULL,
-    telling_price_minor = NULL,
     failures = offer.failures + 1,
     refusal = refused.detail
 FROM unnest($1::int[], $2::bigint[], $3::text[]) refused(listing_id, version, detail)
@@ -154,8 +155,11 @@ WHERE offer.listing_id = refused.listing_id
 -- Not done, or nobody knows: it may show either value until it is told again.
 UPDATE offer
 SET retry_at = $2::timestamptz + later.after_seconds * interval '1 second',
-    telling_quantity = CASE WHEN later.unknown THEN offer.telling_quantity END,
-    telling_price_minor = CASE WHEN later.unknown THEN offer.telling_price_minor END,
+    doubt_quantity = CASE
+        WHEN later.unknown THEN greatest(offer.doubt_quantity, offer.telling_quantity)
+        ELSE offer.doubt_quantity
+    END,
+    telling_quantity = NULL,
     failures = offer.failures + 1
 FROM unnest($1::int[], $3::float8[], $4::boolean[]) later(listing_id, after_seconds, unknown)
 WHERE offer.listing_id = later.listing_id
@@ -172,6 +176,24 @@ FROM unnest($2::text[], $3::int[], $4::bigint[], $5::bigint[], $6::boolean[], $8
     seen(listing_ref, quantity, price_minor, net_minor, is_on, held)
 JOIN listing ON listing.listing_ref = seen.listing_ref AND listing.channel_id = $1::int
 WHERE offer.listing_id = listing.listing_id
+
+-- name: settle_doubts
+-- What was seen after the last telling ends every doubt about it.
+UPDATE offer
+SET published_quantity = offer.observed_quantity,
+    published_price_minor = offer.observed_price_minor,
+    published_net_minor = offer.observed_net_minor,
+    published_on = offer.observed_on,
+    doubt_quantity = NULL,
+    dirty_version = offer.dirty_version + 1,
+    dirty_since = $2::timestamptz
+FROM listing
+WHERE listing.listing_id = offer.listing_id
+    AND listing.channel_id = $1::int
+    AND offer.doubt_quantity IS NOT NULL
+    AND offer.telling_quantity IS NULL
+    AND offer.observed_at = $2::timestamptz
+    AND offer.told_at < $2::timestamptz
 
 -- name: repair_drift
 -- A settled offer that was seen to differ after it was last told: what was seen is what it shows, so the

@@ -62,7 +62,7 @@ class OfferRow:
     enabled: bool
     dirty_version: int
     telling_quantity: int | None
-    telling_price_minor: int | None
+    doubt_quantity: int | None
     published_quantity: int | None
     published_price_minor: int | None
     published_net_minor: int | None
@@ -79,7 +79,12 @@ class OfferRow:
     def showing(self) -> int:
         """The largest quantity the channel may be showing of ours now."""
         published = (self.published_quantity or 0) if self.published_on is not False else 0
-        return max(published, self.telling_quantity or 0)
+        return max(published, self.telling_quantity or 0, self.doubt_quantity or 0)
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether it was told something of which nobody knows what became."""
+        return self.telling_quantity is not None or self.doubt_quantity is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +206,7 @@ def _plan(
     on = quantity > 0
     price_changed = isinstance(price, PricePlan) and _price_differs(row, terms, price_minor, net_minor)
     quantity_changed = (
-        row.telling_quantity is not None
+        row.in_doubt
         or row.counted_there
         or row.published_quantity is None
         or (row.published_on or False) != on
@@ -226,7 +231,7 @@ def _plan(
 
 def _price_differs(row: OfferRow, terms: ChannelTerms, price_minor: int, net_minor: int) -> bool:
     """Compared on the side that is written: the other side is the channel's own sum."""
-    if row.telling_quantity is not None:
+    if row.in_doubt:
         return True
     if terms.written_price is PriceBasis.NET:
         return row.published_net_minor != net_minor

@@ -118,7 +118,8 @@ shown AS (
         CASE
             WHEN offer.dirty_version <> offer.acked_version THEN format('dirty since %s', offer.dirty_since)
             WHEN unread.sku_id IS NOT NULL THEN 'a change of its stock is not looked at yet'
-            WHEN offer.telling_quantity IS NOT NULL THEN format('told at %s and not answered', offer.told_at)
+            WHEN offer.telling_quantity IS NOT NULL OR offer.doubt_quantity IS NOT NULL
+                THEN format('told at %s and not answered', offer.told_at)
             WHEN offer.refusal IS NOT NULL THEN 'refused by the channel'
             WHEN offer.published_at IS NULL THEN 'never published'
             WHEN offer.observed_at IS NULL OR offer.observed_at <= offer.published_at
@@ -185,6 +186,7 @@ shown AS (
         offer.dirty_version = offer.acked_version
         AND unread.sku_id IS NULL
         AND offer.telling_quantity IS NULL
+        AND offer.doubt_quantity IS NULL
         AND offer.refusal IS NULL
     )
 ),

@@ -10,7 +10,9 @@ CREATE TABLE offer (
     why jsonb,
     -- Written before the channel is told: until it answers, either value may be what it shows.
     telling_quantity int,
-    telling_price_minor bigint,
+    -- The most that it may show from tellings of which nobody knows what became, until it is told and answers,
+    -- or is looked at.
+    doubt_quantity int,
     told_at timestamptz,
     published_quantity int,
     published_price_minor bigint,
