@@ -27,6 +27,7 @@ from connectors.kit.messages import (
     ProvideAsked,
     ReserveAsked,
 )
+from core.db.pool import DATABASE_FAILURES
 from core.errors import InvalidInput, OrderHeld, ReferenceReused, StaleVersion
 from core.offers.terms import ChannelTerms
 from core.orders.orders import find_order
@@ -239,6 +240,12 @@ class CallbackDesk:
             raise
         except (*_FINAL, OrderHeld):
             raise
+        except DATABASE_FAILURES as error:
+            # The channel asks again, and the database's absence is told where it is watched.
+            _log.warning(
+                "callback.failed", channel=deadline.channel, error=f"{type(error).__name__}: {error}"
+            )
+            raise _Failed(type(error).__name__) from error
         except Exception as error:
             _log.exception("callback.failed", channel=deadline.channel)
             raise _Failed(type(error).__name__) from error
