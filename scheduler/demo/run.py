@@ -99,7 +99,6 @@ class DemoResult:
                 name: {
                     "orders": count.orders,
                     "delivered": count.delivered,
-                    "refunded": count.refunded,
                     "duplicates_received": count.duplicates_received,
                     "oversold": count.oversold,
                 }
