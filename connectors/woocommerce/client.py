@@ -92,13 +92,18 @@ class WooClient:
         # The answer's body is not read: whatever a plug-in printed into it, the note is out.
         await self._call("POST", f"{_order_path(order_ref)}/notes", safe=False, json=body)
 
-    async def complete(self, order_ref: OrderRef, attempt_key: str) -> None:
+    async def complete(self, order_ref: OrderRef, attempt_key: str) -> WooOrder:
         """Set the order completed and note the attempt on it; repeating it changes nothing."""
         body: Json = {
             "status": "completed",
             "meta_data": [{"key": DELIVERY_META, "value": attempt_key}],
         }
-        await self._call("PUT", _order_path(order_ref), safe=True, json=body)
+        reply = await self._call("PUT", _order_path(order_ref), safe=True, json=body)
+        return read(WooOrder, reply.json(), reply.where)
+
+    async def mark_refunded(self, order_ref: OrderRef) -> None:
+        """Set the order refunded; no money moves by that."""
+        await self._call("PUT", _order_path(order_ref), safe=True, json={"status": "refunded"})
 
     async def cancel(self, order_ref: OrderRef) -> None:
         """Set the order cancelled; the shop puts its stock back."""

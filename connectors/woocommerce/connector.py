@@ -197,8 +197,6 @@ class WooCommerce(
         completes the order. Once the note is out, no failure is reported as "nothing was done".
         """
         order = await self._client.order(delivery.order_ref)
-        if order.status == "completed" and order.has_our_codes:
-            return
         if not (order.has_our_codes or await self._buyer_was_told(delivery.order_ref)):
             _require_paid(order)
             text = notes.note_text(delivery.lines, _names(order), delivery.attempt_key)
@@ -228,14 +226,22 @@ class WooCommerce(
         return any(notes.is_ours(note) for note in await self._client.notes(order_ref))
 
     async def _complete(self, order: WooOrder, attempt_key: str) -> None:
-        """Mark a delivered order, unless it was taken back meanwhile or carries the mark already."""
-        if payment_of(order.status) in _OVER or (order.status == "completed" and order.has_our_codes):
+        """Mark a delivered order, unless it was taken back meanwhile or carries the mark already.
+
+        The shop cannot be asked to change an order only if nobody else did. So the order is looked at in the
+        answer: where all its money had gone back meanwhile, it is put back to refunded.
+        """
+        order_ref = OrderRef(str(order.id))
+        if payment_of(order.status) in _OVER:
             return
         try:
-            await self._client.complete(OrderRef(str(order.id)), attempt_key)
+            if not (order.status == "completed" and order.has_our_codes):
+                order = await self._client.complete(order_ref, attempt_key)
+            if order.refunds and remaining_minor(order) <= 0:
+                await self._client.mark_refunded(order_ref)
         except ChannelRefused as error:
             # The buyer has the codes: that the shop will not mark it is for people, not for a repetition.
-            _log.error("woocommerce.not_completed", order_ref=str(order.id), problem=str(error))
+            _log.error("woocommerce.not_completed", order_ref=order_ref, problem=str(error))
 
     # Cancellation.
 

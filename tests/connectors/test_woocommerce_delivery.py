@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from connectors.kit.contract import eventually
@@ -87,6 +89,24 @@ async def test_a_lost_reply_to_the_note_is_found_and_the_order_completed() -> No
         assert await connector.find_delivery(handed.order_ref, handed.attempt_key) is DeliveryFound.DELIVERED
         assert order.status == "completed"
         assert len(order.notes) == 1
+
+
+async def test_a_refund_between_note_and_completion_is_not_undone() -> None:
+    """The completion is held up; meanwhile the buyer, who has the codes, gets the money back."""
+    async with shop() as market, connect(market) as connector:
+        order, handed = await ready(market, connector)
+        market.faults.once(Fault.LATENCY, _COMPLETION)
+        delivering = asyncio.create_task(connector.deliver_codes(handed))
+        for _ in range(500):
+            if order.codes:
+                break
+            await asyncio.sleep(0.01)
+        await market.refund(order.order_ref)
+        await delivering
+        assert order.status == "refunded"
+        assert len(order.notes) == 1
+        assert await connector.find_delivery(handed.order_ref, handed.attempt_key) is DeliveryFound.DELIVERED
+        assert order.status == "refunded"
 
 
 async def test_a_note_that_never_went_out_is_not_found() -> None:
