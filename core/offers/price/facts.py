@@ -59,8 +59,8 @@ class Sighting:
 
 
 @dataclass(frozen=True, slots=True)
-class PublishedPrice:
-    """What the channel last acknowledged: what the buyer pays, and what of it reaches us."""
+class ShownPrice:
+    """What a listing shows: what the buyer pays, and what of it reaches us."""
 
     gross: Money
     net: Money
@@ -162,7 +162,10 @@ class WindowSpan:
 
 @dataclass(frozen=True, slots=True)
 class ListingQuestion:
-    """A listing whose stored facts are wanted, and the windows of which its sales are counted."""
+    """A listing whose stored facts are wanted, and the windows of which its sales are counted.
+
+    `core.offers.price_facts` answers many of these at once.
+    """
 
     listing_id: ListingId
     spans: tuple[WindowSpan, ...] = ()
@@ -190,15 +193,16 @@ class ListingFacts:
 class PriceFacts:
     """Everything from outside that one listing's price is made of.
 
-    `bases` are what one unit should bring after commission, by currency; `unit_cost` is the dearest free
-    code's; `stock` are the free codes of the SKU.
+    `bases` are what one unit should bring after commission, by currency; `unit_costs` those of the dearest
+    free codes, one of each currency; `stock` counts the free codes of the SKU; `published` is what the channel
+    last acknowledged.
     """
 
     currency: str
     now: datetime
     bases: Mapping[str, int] = field(default_factory=dict)
-    unit_cost: Money | None = None
+    unit_costs: tuple[Money, ...] = ()
     stock: int = 0
     rates: Rates = field(default_factory=dict)
-    published: PublishedPrice | None = None
+    published: ShownPrice | None = None
     listing: ListingFacts = ListingFacts()
