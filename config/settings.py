@@ -26,6 +26,7 @@ from config.models import (
     Web,
 )
 from config.problems import KeyPath, Problem, SettingsRefused, dotted
+from config.rates import Rates
 from config.secrets import Resolver
 from config.sources import EnvironmentSource, Origins, Tree, find_file, merge, read_document, variables_in
 
@@ -75,6 +76,7 @@ class Settings(BaseSettings):
     sync: Sync = Sync()
     stock: Stock = Stock()
     price: Price = Price()
+    rates: Rates = Rates()
     splits: dict[Name, SplitPlan] = {}
     channels: dict[Name, Channel] = {}
 

@@ -18,6 +18,7 @@ from scheduler.cli.importing import import_codes
 from scheduler.cli.keys import keys
 from scheduler.cli.ledger import ledger
 from scheduler.cli.orders import orders
+from scheduler.cli.rates import rates
 from scheduler.cli.running import run
 from scheduler.cli.session import Session, Terminated
 from scheduler.cli.stock import stock
@@ -89,6 +90,7 @@ _COMMANDS = (
     channels,
     sync,
     ledger,
+    rates,
     keys,
     connectors,
     config,
