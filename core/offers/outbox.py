@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from core.db.pool import Connection, Pool
 from core.db.queries import load_queries
+from core.offers.history import NO_SALE, first_sales
 from core.offers.planning import OfferPlan, OfferRow, ShelfStock, SkuStock, plan_sku
 from core.offers.terms import ChannelTerms
 from core.types import ChannelId, ListingId, ListingRef, OfferObserved, PriceBasis, SkuId
@@ -113,7 +114,22 @@ class Outbox:
                 return 0
             skus = {SkuId(row["sku_id"]) for row in rows}
             sold_on = {int(row["listing_id"]) for row in rows if row["listing_id"] is not None}
-            await conn.execute(_DIRTY_SKUS, channel_id, sorted(skus), now, sorted(sold_on))
+            sales = first_sales(
+                (int(row["sku_id"]), int(row["listing_id"]), row["marked_at"])
+                for row in rows
+                if row["listing_id"] is not None
+            )
+            oldest = [sales.get(sku_id, NO_SALE) for sku_id in sorted(skus)]
+            await conn.execute(
+                _DIRTY_SKUS,
+                channel_id,
+                sorted(skus),
+                now,
+                sorted(sold_on),
+                [sale.at for sale in oldest],
+                [sale.listing_id for sale in oldest],
+                [sale.elsewhere_at for sale in oldest],
+            )
             for lane in {int(row["lane"]) for row in rows}:
                 last = max(int(row["mark_id"]) for row in rows if row["lane"] == lane)
                 await conn.execute(_MOVE_CURSOR, channel_id, f"marks.{lane}", str(last), now)
@@ -131,7 +147,9 @@ class Outbox:
             since = datetime.fromisoformat(last) if last else horizon
             rows = await conn.fetch(_EXPIRED_SKUS, terms.channel_id, since, horizon)
             if rows:
-                await conn.execute(_DIRTY_SKUS, terms.channel_id, [row["sku_id"] for row in rows], now, [])
+                await conn.execute(
+                    _DIRTY_SKUS, terms.channel_id, [row["sku_id"] for row in rows], now, [], [], [], []
+                )
             await move_cursor(conn, terms.channel_id, _EXPIRY, horizon.isoformat(), now)
         return len(rows)
 
@@ -232,11 +250,14 @@ class Outbox:
         refused: Sequence[Refusal],
         later: Sequence[Delay],
         pause: timedelta = timedelta(0),
-    ) -> None:
-        """Write down what became of claimed offers; none is told again before `pause` is over."""
+    ) -> tuple[float, ...]:
+        """Write down what became of claimed offers; none is told again before `pause` is over.
+
+        Returns the lags that ended by it: seconds from a sale elsewhere to the smaller quantity acknowledged.
+        """
         now = self._now()
         async with self._pool.acquire() as conn, conn.transaction():
-            await conn.execute(
+            lags = await conn.fetch(
                 _SETTLE_PUBLISHED,
                 [plan.row.listing_id for plan in published],
                 [plan.row.dirty_version for plan in published],
@@ -248,6 +269,7 @@ class Outbox:
                 now,
                 now + max(pause, _HELD_BACK_PAUSE),
                 now + pause,
+                [plan.quantity < plan.row.showing for plan in published],
             )
             await conn.execute(
                 _SETTLE_REFUSED,
@@ -262,6 +284,7 @@ class Outbox:
                 [delay.after_seconds for delay in later],
                 [delay.unknown for delay in later],
             )
+        return tuple(float(row["lag_seconds"]) for row in lags)
 
     async def observe(self, terms: ChannelTerms, seen: Sequence[OfferObserved], at: datetime) -> None:
         """Write down what a channel was seen to show."""

@@ -1,11 +1,11 @@
 -- name: read_marks
 -- Marks that a channel has not looked at yet. Ids rise in commit order within a lane, so a cursor loses none.
-SELECT lanes.lane, fresh.mark_id, fresh.sku_id, fresh.listing_id
+SELECT lanes.lane, fresh.mark_id, fresh.sku_id, fresh.listing_id, fresh.marked_at
 FROM (SELECT DISTINCT lane FROM sku) lanes
 LEFT JOIN channel_cursor ON channel_cursor.channel_id = $1::int
     AND channel_cursor.subject = 'marks.' || lanes.lane
 CROSS JOIN LATERAL (
-    SELECT stock_mark.mark_id, stock_mark.sku_id, stock_mark.listing_id
+    SELECT stock_mark.mark_id, stock_mark.sku_id, stock_mark.listing_id, stock_mark.marked_at
     FROM stock_mark
     WHERE stock_mark.lane = lanes.lane
         AND stock_mark.mark_id > coalesce(channel_cursor.position::bigint, 0)
@@ -23,17 +23,23 @@ DO UPDATE SET position = excluded.position, moved_at = excluded.moved_at
 SELECT position FROM channel_cursor WHERE channel_id = $1::int AND subject = $2::text
 
 -- name: dirty_skus
+-- For each SKU the oldest sale, its listing, and the oldest one on another listing: the lag that is measured
+-- begins with the oldest sale elsewhere. Arrays that are left empty are filled up with NULL.
 UPDATE offer
 SET dirty_version = offer.dirty_version + 1,
     dirty_since = CASE
         WHEN offer.dirty_version > offer.acked_version THEN offer.dirty_since
         ELSE $3::timestamptz
     END,
-    counted_there = offer.counted_there OR offer.listing_id = ANY ($4::int[])
-FROM listing
+    counted_there = offer.counted_there OR offer.listing_id = ANY ($4::int[]),
+    sale_at = least(offer.sale_at, CASE
+        WHEN marked.sold_on = offer.listing_id THEN marked.sold_elsewhere_at
+        ELSE marked.sold_at
+    END)
+FROM unnest($2::int[], $5::timestamptz[], $6::int[], $7::timestamptz[])
+    marked(sku_id, sold_at, sold_on, sold_elsewhere_at)
+JOIN listing ON listing.sku_id = marked.sku_id AND listing.channel_id = $1::int
 WHERE listing.listing_id = offer.listing_id
-    AND listing.channel_id = $1::int
-    AND listing.sku_id = ANY ($2::int[])
 
 -- name: expired_skus
 -- SKUs on a channel of which codes became too old for it in a span of time.
@@ -100,6 +106,11 @@ SET wanted_quantity = wanted.quantity,
     -- A telling that still stands here was never answered: its daemon died.
     doubt_quantity = greatest(offer.doubt_quantity, offer.telling_quantity),
     telling_quantity = wanted.telling,
+    told_sale_at = CASE
+        WHEN wanted.telling IS NULL THEN offer.told_sale_at
+        ELSE least(offer.told_sale_at, offer.sale_at)
+    END,
+    sale_at = CASE WHEN wanted.telling IS NULL THEN offer.sale_at END,
     told_at = CASE WHEN wanted.telling IS NULL THEN offer.told_at ELSE $8::timestamptz END
 FROM unnest($1::int[], $2::int[], $3::bigint[], $4::bigint[], $5::boolean[], $6::jsonb[], $7::int[])
     wanted(listing_id, quantity, price_minor, net_minor, is_on, why, telling)
@@ -114,29 +125,59 @@ FROM unnest($1::int[], $2::int[], $3::bigint[], $4::int[], $5::int[], $6::int[])
     told(listing_id, quantity, price_minor, before_quantity, promised_total, available)
 
 -- name: settle_published
--- The channel acknowledged: this is what it shows. The mark is cleared only for the version it was told.
-UPDATE offer
-SET published_quantity = told.quantity,
-    published_price_minor = told.price_minor,
-    published_net_minor = told.net_minor,
-    published_on = told.is_on,
-    published_at = $8::timestamptz,
-    telling_quantity = NULL,
-    doubt_quantity = NULL,
-    acked_version = CASE WHEN told.final THEN told.version ELSE offer.acked_version END,
-    retry_at = CASE WHEN told.final THEN $10::timestamptz ELSE $9::timestamptz END,
-    counted_there = offer.counted_there AND offer.dirty_version > told.version,
-    failures = 0,
-    refusal = NULL
-FROM unnest($1::int[], $2::bigint[], $3::int[], $4::bigint[], $5::bigint[], $6::boolean[], $7::boolean[])
-    told(listing_id, version, quantity, price_minor, net_minor, is_on, final)
-WHERE offer.listing_id = told.listing_id
+-- The channel acknowledged: this is what it shows. The mark is cleared only for the version it was told. Where it
+-- shows less from now on because of a sale elsewhere, the time since that sale is a lag measured: by the database's
+-- clock, which also wrote when the sale was.
+WITH told AS MATERIALIZED (
+    SELECT told.*, listing.channel_id,
+        CASE WHEN told.lowers AND offer.told_sale_at IS NOT NULL
+            THEN greatest(extract(epoch FROM clock_timestamp() - offer.told_sale_at)::float8, 0.001)
+        END AS lag_seconds
+    FROM unnest($1::int[], $2::bigint[], $3::int[], $4::bigint[], $5::bigint[], $6::boolean[], $7::boolean[],
+            $11::boolean[])
+        told(listing_id, version, quantity, price_minor, net_minor, is_on, final, lowers)
+    JOIN listing ON listing.listing_id = told.listing_id
+    JOIN offer ON offer.listing_id = told.listing_id
+),
+settled AS (
+    UPDATE offer
+    SET published_quantity = told.quantity,
+        published_price_minor = told.price_minor,
+        published_net_minor = told.net_minor,
+        published_on = told.is_on,
+        published_at = $8::timestamptz,
+        telling_quantity = NULL,
+        doubt_quantity = NULL,
+        told_sale_at = NULL,
+        acked_version = CASE WHEN told.final THEN told.version ELSE offer.acked_version END,
+        retry_at = CASE WHEN told.final THEN $10::timestamptz ELSE $9::timestamptz END,
+        counted_there = offer.counted_there AND offer.dirty_version > told.version,
+        failures = 0,
+        refusal = NULL
+    FROM told
+    WHERE offer.listing_id = told.listing_id
+),
+measured AS (
+    INSERT INTO publish_lag (channel_id, hour, bucket, samples, longest_seconds)
+    SELECT channel_id, date_trunc('hour', clock_timestamp(), 'UTC'),
+        least(greatest(ceil(4 * ln(lag_seconds / 0.001) / ln(2::float8)), 0), 120)::smallint AS bucket,
+        count(*), max(lag_seconds)
+    FROM told
+    WHERE lag_seconds IS NOT NULL
+    GROUP BY 1, 2, 3
+    ORDER BY 1, 2, 3
+    ON CONFLICT ON CONSTRAINT publish_lag_key
+    DO UPDATE SET samples = publish_lag.samples + excluded.samples,
+        longest_seconds = greatest(publish_lag.longest_seconds, excluded.longest_seconds)
+)
+SELECT lag_seconds FROM told WHERE lag_seconds IS NOT NULL
 
 -- name: settle_unchanged
 -- Nothing had to be told.
 UPDATE offer
 SET acked_version = CASE WHEN same.final THEN same.version ELSE offer.acked_version END,
-    retry_at = CASE WHEN same.final THEN '-infinity' ELSE $4::timestamptz END
+    retry_at = CASE WHEN same.final THEN '-infinity' ELSE $4::timestamptz END,
+    sale_at = CASE WHEN same.final THEN NULL ELSE offer.sale_at END
 FROM unnest($1::int[], $2::bigint[], $3::boolean[]) same(listing_id, version, final)
 WHERE offer.listing_id = same.listing_id
 
@@ -146,6 +187,7 @@ WHERE offer.listing_id = same.listing_id
 UPDATE offer
 SET acked_version = refused.version,
     telling_quantity = NULL,
+    told_sale_at = NULL,
     failures = offer.failures + 1,
     refusal = refused.detail
 FROM unnest($1::int[], $2::bigint[], $3::text[]) refused(listing_id, version, detail)
