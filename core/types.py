@@ -66,6 +66,44 @@ class PriceBasis(StrEnum):
     NET = "net"
 
 
+class Asked(StrEnum):
+    """What a channel counts our failures of."""
+
+    RESERVE = "reserve"  # it asked us to keep codes
+    PROVIDE = "provide"  # it asked us for the codes
+    DELIVER = "deliver"  # we brought it the codes
+
+
+class Formula(StrEnum):
+    """How a channel weighs failures."""
+
+    LOG_RATIO = "log ratio"  # log(failed) / log(completed); a single failure weighs nothing
+    SHARE = "share"  # failed / (failed + completed)
+    STREAK = "streak"  # failures in a row
+
+
+class CountedOver(StrEnum):
+    """Whose failures a channel adds up."""
+
+    LISTING = "listing"
+    CHANNEL = "channel"
+
+
+@dataclass(frozen=True, slots=True)
+class PenaltyLine:
+    """A line that a channel's own sum of our failures must not reach.
+
+    Only outcomes of the last `window_seconds` count; 0: all there ever were. `over` names every sum that the
+    channel may be keeping: where nobody knows which it is, both.
+    """
+
+    asked: Asked
+    formula: Formula
+    at: float
+    window_seconds: int
+    over: tuple[CountedOver, ...] = (CountedOver.LISTING,)
+
+
 @dataclass(frozen=True, slots=True)
 class CodePayload:
     """One code in clear. It never has a repr that shows it, and is never logged."""
@@ -131,6 +169,8 @@ class OfferWanted:
     # Whether price and quantity differ from what the channel last acknowledged: write only what changed.
     price_changed: bool = True
     quantity_changed: bool = True
+    # Whether the operator lets us pay for the change of price where no free one is left.
+    may_pay: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,3 +187,6 @@ class OfferObserved:
     title: str | None = None
     # Units sold or held on the channel that this quantity does not include.
     held: int = 0
+    # Price changes that are still free, where the channel tells, and in how many seconds the next one comes.
+    free_price_changes: int | None = None
+    next_free_change_seconds: int | None = None

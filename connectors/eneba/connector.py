@@ -10,6 +10,7 @@ import structlog
 
 from connectors.eneba import callbacks
 from connectors.eneba.client import EnebaClient
+from connectors.eneba.competition import PRODUCTS_PER_QUERY, CompetitionReader
 from connectors.eneba.models import RegisteredCallback, Stock, Transaction
 from connectors.eneba.options import EnebaOptions
 from connectors.eneba.publisher import OfferPublisher
@@ -20,6 +21,7 @@ from connectors.kit.abilities import (
     QuotesFees,
     RegistersCallbacks,
     ReportsPayouts,
+    WatchesCompetitors,
 )
 from connectors.kit.connector import Account, Connector, read_options
 from connectors.kit.errors import ChannelRefused
@@ -28,6 +30,7 @@ from connectors.kit.messages import (
     CallbackReply,
     CallbackRequest,
     CancelAsked,
+    Competition,
     FeeQuote,
     OfferPage,
     OfferResult,
@@ -40,11 +43,15 @@ from connectors.kit.messages import (
 from connectors.kit.traits import Contract, Penalty, RateLimit, Traits
 from core.money.money import Money
 from core.types import (
+    Asked,
+    CountedOver,
+    Formula,
     LineCodes,
     ListingRef,
     OfferObserved,
     OfferWanted,
     OrderRef,
+    PenaltyLine,
     PriceBasis,
 )
 
@@ -72,6 +79,11 @@ _PAYOUT_KINDS: Mapping[str, PayoutKind] = MappingProxyType(
 _log = structlog.get_logger()
 
 
+def _line(asked: Asked, formula: Formula, at: float) -> PenaltyLine:
+    """Eneba does not say whether it adds up an auction or the whole account, so both are kept below."""
+    return PenaltyLine(asked, formula, at, _HOUR, (CountedOver.LISTING, CountedOver.CHANNEL))
+
+
 class Eneba(
     Connector[EnebaOptions],
     PublishesOffers,
@@ -79,6 +91,7 @@ class Eneba(
     RegistersCallbacks,
     AnswersReservations,
     QuotesFees,
+    WatchesCompetitors,
     ReportsPayouts,
 ):
     """A seller of declared stock at Eneba."""
@@ -86,6 +99,7 @@ class Eneba(
     title = "Eneba"
     # One quantity mutation each, when they have to be asked one by one, fill one request.
     offers_per_call: ClassVar[int] = 100
+    listings_per_look: ClassVar[int] = PRODUCTS_PER_QUERY
     traits = Traits(
         contract=Contract.ANSWERED,
         written_price=PriceBasis.GROSS,
@@ -98,17 +112,34 @@ class Eneba(
         free_price_changes_per_day=10,
         penalties=(
             Penalty(
-                "failed reservations", "log(failed) / log(completed) >= 0.4", _HOUR, "hidden for 2 hours"
+                "failed reservations",
+                "log(failed) / log(completed) >= 0.4",
+                _HOUR,
+                "hidden for 2 hours",
+                _line(Asked.RESERVE, Formula.LOG_RATIO, 0.4),
             ),
-            Penalty("failed provisions", "log(failed) / log(completed) >= 0.2", _HOUR, "hidden for 2 hours"),
+            Penalty(
+                "failed provisions",
+                "log(failed) / log(completed) >= 0.2",
+                _HOUR,
+                "hidden for 2 hours",
+                _line(Asked.PROVIDE, Formula.LOG_RATIO, 0.2),
+            ),
             Penalty("failed provision", "each", 0, "the order is cancelled and its commission charged"),
-            Penalty("failed provisions", "3 in a row, different buyers", 0, "the auction is disabled"),
+            Penalty(
+                "failed provisions",
+                "3 in a row, different buyers",
+                0,
+                "the auction is disabled",
+                PenaltyLine(Asked.PROVIDE, Formula.STREAK, 3, 0),
+            ),
         ),
     )
 
     def __init__(self, account: Account, options: EnebaOptions) -> None:
         super().__init__(account, options)
         self._client = EnebaClient(account.channel, self.http, options, account.now)
+        self._competition = CompetitionReader(self._client)
         self._publisher = OfferPublisher(
             account.channel, self._client, options.action_wait_seconds, options.action_poll_seconds
         )
@@ -210,6 +241,10 @@ class Eneba(
             return FeeQuote(gross=price, net=sums.price_without_commission.money())
         return FeeQuote(gross=sums.price_with_commission.money(), net=price)
 
+    async def watch_competitors(self, listing_refs: Sequence[ListingRef]) -> Sequence[Competition]:
+        """Two requests for up to a hundred auctions, one once their products are known."""
+        return await self._competition.read(listing_refs, self.account.currency)
+
     async def list_payout_lines(self, cursor: str | None) -> PayoutPage:
         """A page of the ledger, oldest first; the cursor stays where it is while nothing is new."""
         page = await self._client.transactions(cursor or None)
@@ -229,6 +264,8 @@ def _observed(stock: Stock) -> OfferObserved:
         on=stock.status == "ACTIVE",
         title=stock.product.name,
         held=stock.on_hand + stock.on_hold,
+        free_price_changes=stock.price_update_quota.quota if stock.price_update_quota else None,
+        next_free_change_seconds=stock.price_update_quota.next_free_in if stock.price_update_quota else None,
     )
 
 

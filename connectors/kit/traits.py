@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from core.types import PriceBasis
+from core.types import PenaltyLine, PriceBasis
 
 
 class Contract(StrEnum):
@@ -29,12 +29,16 @@ class RateLimit:
 
 @dataclass(frozen=True, slots=True)
 class Penalty:
-    """What the channel does when a share of failures in a window reaches a line."""
+    """What the channel does when a share of failures in a window reaches a line.
+
+    The texts are for people; `line` says the same to the guard, where our failures can be kept below it.
+    """
 
     what: str
     threshold: str
     window_seconds: int
     consequence: str
+    line: PenaltyLine | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,8 @@ class Traits:
     free_price_changes_per_day: int | None = None
     # The largest quantity the channel accepts for a listing.
     largest_quantity: int = 100_000
+    # The finest step of a price there, in minor units: what is shown of ours may differ by less than that.
+    price_step_minor: int = 1
     # The only currency of the channel; None: whatever the account is in.
     currency: str | None = None
     penalties: Sequence[Penalty] = ()
