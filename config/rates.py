@@ -54,8 +54,8 @@ class Rates(Table):
     refresh_seconds: Seconds = 21_600.0
     # Through this currency pairs are crossed that nobody told; the ECB tells everything in EUR.
     pivot: Currency = "EUR"
-    # Over a weekend and a holiday the ECB's rates are four days old.
-    max_age_hours: Seconds = 120.0
+    # After a weekend the ECB's rates are three days old.
+    max_age_hours: Seconds = 96.0
 
     @model_validator(mode="after")
     def _says_what_json_means(self) -> Self:

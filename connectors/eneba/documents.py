@@ -18,11 +18,33 @@ query Stock($first: Int, $after: String, $stockId: S_Uuid) {
         onHand
         onHold
         price { amount currency }
+        priceUpdateQuota { quota nextFreeIn }
       }
     }
   }
 }
 """
+
+# The currency is a name in the document, not a variable: an enum whose type's name is not documented.
+COMPETITION = """
+query Competition($productIds: [S_Uuid!]!) {
+  S_competition(productIds: $productIds) {
+    productId
+    competition {
+      edges {
+        node {
+          isInStock
+          merchantName
+          belongsToYou
+          price(currency: %(currency)s) { amount currency }
+        }
+      }
+    }
+  }
+}
+"""
+
+PRODUCT_FIELD = "S_stock(stockId: $%(alias)s) { edges { node { id product { id } } } }"
 
 CALCULATE_PRICE = """
 query CalculatePrice($input: S_API_CalculatePriceInput!) {

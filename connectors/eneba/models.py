@@ -128,6 +128,7 @@ class Stock(EnebaModel):
     declared_stock: int | None = None
     on_hand: int = 0
     on_hold: int = 0
+    price_update_quota: Quota | None = None
 
 
 class StockQuota(EnebaModel):

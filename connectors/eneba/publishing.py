@@ -165,7 +165,7 @@ def _price_item(offer: OfferWanted) -> Json:
     return {
         "auctionId": offer.listing_ref,
         "price": money_input(offer.price),
-        "preventPaidPriceChange": True,
+        "preventPaidPriceChange": not offer.may_pay,
     }
 
 

@@ -15,6 +15,7 @@ from connectors.kit.messages import (
     CallbackReply,
     CallbackRequest,
     CancelAsked,
+    Competition,
     Delivery,
     DeliveryFound,
     FeeQuote,
@@ -136,6 +137,21 @@ class QuotesFees(ABC):
         """Both sides of a price: what the buyer pays and what we are paid."""
 
 
+class WatchesCompetitors(ABC):
+    """Reads what other sellers ask for the products of our listings."""
+
+    # The most listings one look takes; the daemon never hands over more.
+    listings_per_look: ClassVar[int]
+
+    @abstractmethod
+    async def watch_competitors(self, listing_refs: Sequence[ListingRef]) -> Sequence[Competition]:
+        """Who sells the products of these listings now, one answer a listing, in the same order.
+
+        Only offers that a buyer can buy count. Prices are what buyers pay, in the account's currency. A
+        listing of which nothing can be told has `offers` None and says why; an error holds for all of them.
+        """
+
+
 class ReportsPayouts(ABC):
     """Reads the channel's own ledger of our account."""
 
@@ -154,6 +170,7 @@ ABILITIES: dict[str, type[ABC]] = {
     "deliver codes": DeliversCodes,
     "cancel orders": CancelsOrders,
     "quote fees": QuotesFees,
+    "watch competitors": WatchesCompetitors,
     "report payouts": ReportsPayouts,
 }
 

@@ -39,6 +39,28 @@ class OfferPage:
 
 
 @dataclass(frozen=True, slots=True)
+class CompetitorOffer:
+    """What a seller asks for the product of one of our listings; own: it is an offer of this account.
+
+    Quantity None: the channel does not tell.
+    """
+
+    seller: str
+    price: Money
+    own: bool = False
+    quantity: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Competition:
+    """Who sells the product of a listing, in the channel's order; None: it could not be read, and why."""
+
+    listing_ref: ListingRef
+    offers: Sequence[CompetitorOffer] | None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class OrderPage:
     """Some orders, and the cursor to keep with them."""
 

@@ -65,7 +65,7 @@ class EnebaSandbox(SandboxMarket):
         self.terms = terms or EnebaTerms()
         self.health = health or HealthRules()
         self.books = EnebaBooks(self.terms, Ledger(self.currency))
-        self.api = EnebaApi(self.books, self.later)
+        self.api = EnebaApi(self.books, self.rivals, self.later)
         self.door = EnebaDoor(self.terms, self.api.resolvers)
         self.results: list[CallbackResult] = []
         self._callback_token = callback_token

@@ -18,7 +18,9 @@ from connectors.sandbox.eneba_books import (
     RegisteredCallback,
     connection,
 )
+from connectors.sandbox.eneba_competition import PRODUCTS_PER_COMPETITION, competition_of
 from connectors.sandbox.graphql import GraphqlProblem
+from connectors.sandbox.rivals import Rivals
 from core.types import ListingRef
 
 _LONGEST_CALLBACK_URL = 1024
@@ -39,15 +41,20 @@ class EnebaApi:
     """What the seller's fields answer; requests were checked against the schema before."""
 
     def __init__(
-        self, books: EnebaBooks, later: Callable[[Callable[[], Awaitable[None]], float], None]
+        self,
+        books: EnebaBooks,
+        rivals: Rivals,
+        later: Callable[[Callable[[], Awaitable[None]], float], None],
     ) -> None:
         self.books = books
+        self._rivals = rivals
         # What tests set: how many of the next actions fail.
         self.failing_actions = 0
         self._later = later
         self._actions: dict[str, Action] = {}
         self.resolvers: dict[str, Callable[[Arguments], Json]] = {
             "S_stock": self._stock,
+            "S_competition": self._competition,
             "S_calculatePrice": self._calculate_price,
             "B_transactions": self._transactions,
             "A_action": self._action,
@@ -104,6 +111,12 @@ class EnebaApi:
             "priceWithoutCommission": self._money(amount - fee),
             "commission": {"label": "sandbox", "rate": self._money(fee)},
         }
+
+    def _competition(self, arguments: Arguments) -> Json:
+        products = [str(product) for product in _array(arguments["productIds"])]
+        if len(products) > PRODUCTS_PER_COMPETITION:
+            raise GraphqlProblem(f"At most {PRODUCTS_PER_COMPETITION} products")
+        return [competition_of(product, self.books, self._rivals) for product in dict.fromkeys(products)]
 
     def _transactions(self, arguments: Arguments) -> Json:
         chosen = [line for line in self.books.ledger.transactions if _is_wanted(line.node(), arguments)]

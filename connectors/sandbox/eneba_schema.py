@@ -7,6 +7,7 @@ from connectors.sandbox.graphql_schema import Schema, parse_schema
 _SCHEMA = """
 type Query {
   S_stock(first: Int, after: String, stockId: S_Uuid, productId: S_Uuid): S_API_StockConnection
+  S_competition(productIds: [S_Uuid!]!): [S_API_Competition]
   S_calculatePrice(input: S_API_CalculatePriceInput!): S_API_CalculatedAuctionPrice
   B_transactions(first: Int, after: String, types: [B_TransactionType!], status: B_TransactionStatus,
     direction: B_DirectionEnum, createdFrom: B_DateTime, createdTo: B_DateTime,
@@ -40,6 +41,12 @@ type S_API_StockEdge { node: S_API_Stock, cursor: String! }
 type S_API_Stock {
   id: S_Uuid!, product: S_API_Product!, unitsSold: Int!, onHand: Int!, onHold: Int!, declaredStock: Int
   status: S_API_SellingStatus!, price: S_Money!, priceUpdateQuota: S_API_PriceUpdateQuota!
+}
+type S_API_Competition { productId: S_Uuid!, competition: S_API_CompetitionConnection }
+type S_API_CompetitionConnection { totalCount: Int, edges: [S_API_CompetitionEdge] }
+type S_API_CompetitionEdge { node: S_API_CompetitionAuction }
+type S_API_CompetitionAuction {
+  isInStock: Boolean!, merchantName: String, belongsToYou: Boolean!, price(currency: S_Currency): S_Money
 }
 type S_API_Product { id: S_Uuid, name: String, slug: String }
 type S_API_PriceUpdateQuota { quota: Int!, nextFreeIn: Int, totalFree: Int! }
@@ -83,6 +90,7 @@ enum B_TransactionType {
   AUCTION_CAMPAIGN_FEE AUCTION_UNFULFILLED_SALE_FEE ADMIN_MANUAL_FUNDS PARTIAL_ITEM_REFUND
 }
 enum B_TransactionStatus { PENDING ON_HOLD CANCELED COMPLETE }
+enum S_Currency { eur usd gbp pln }
 enum B_DirectionEnum { IN OUT }
 enum B_API_TransactionsSort { CREATED_AT_ASC CREATED_AT_DESC }
 enum S_API_SellingStatus { ACTIVE INACTIVE CONFIRMATION_PENDING REJECTED DISABLED }

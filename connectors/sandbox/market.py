@@ -19,6 +19,7 @@ import aiohttp
 from aiohttp import web
 
 from connectors.sandbox.faults import Fault, Faults
+from connectors.sandbox.rivals import Rivals
 from core.types import ListingRef, OrderRef
 
 _LATENCY_SECONDS = 0.3
@@ -88,6 +89,8 @@ class SandboxMarket(ABC):
     def __init__(self, *, faults: Faults | None = None, seed: int = 0) -> None:
         self.faults = faults or Faults(seed=seed)
         self.random = random.Random(seed)
+        # Who sells the same products beside us; told only where the protocol has a question for it.
+        self.rivals = Rivals(seed)
         self.listings: dict[ListingRef, SandboxListing] = {}
         self.orders: dict[OrderRef, SandboxOrder] = {}
         self.url = ""
@@ -243,6 +246,14 @@ class SandboxMarket(ABC):
                 self.edit_by_hand(
                     listing.listing_ref, quantity=max(0, listing.quantity + self.random.choice((-2, 3)))
                 )
+
+    async def bots(self, every_seconds: float = 1.0) -> None:
+        """Let the other sellers' bots answer our prices and each other's, until cancelled."""
+        while True:
+            await asyncio.sleep(every_seconds)
+            for listing in list(self.listings.values()):
+                ours_minor = listing.price_minor if listing.on and listing.quantity else None
+                self.rivals.move(listing.sku_ref, ours_minor)
 
     @web.middleware
     async def _misbehave(

@@ -9,13 +9,25 @@ from __future__ import annotations
 import pytest
 
 # Before the parts are imported: a failing assert then shows its values to the author.
-_PARTS = ("account", "answers", "base", "bench", "callbacks", "delivery", "money", "offers", "orders")
+_PARTS = (
+    "account",
+    "answers",
+    "base",
+    "bench",
+    "callbacks",
+    "competitors",
+    "delivery",
+    "money",
+    "offers",
+    "orders",
+)
 pytest.register_assert_rewrite(*(f"connectors.kit.contract.{part}" for part in _PARTS))
 
 from connectors.kit.contract.account import AccountContract  # noqa: E402
 from connectors.kit.contract.answers import AnswersContract  # noqa: E402
 from connectors.kit.contract.bench import AnyConnector, account_for, eventually  # noqa: E402
 from connectors.kit.contract.callbacks import CallbacksContract  # noqa: E402
+from connectors.kit.contract.competitors import CompetitorsContract  # noqa: E402
 from connectors.kit.contract.delivery import DeliveryContract  # noqa: E402
 from connectors.kit.contract.money import MoneyContract  # noqa: E402
 from connectors.kit.contract.offers import OffersContract  # noqa: E402
@@ -33,6 +45,7 @@ class ConnectorContract(
     AnswersContract,
     DeliveryContract,
     MoneyContract,
+    CompetitorsContract,
 ):
     """Inherit it, give it a market and a connector, and run pytest:
 
