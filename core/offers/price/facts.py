@@ -194,8 +194,8 @@ class PriceFacts:
     """Everything from outside that one listing's price is made of.
 
     `bases` are what one unit should bring after commission, by currency; `unit_costs` those of the dearest
-    free codes, one of each currency; `stock` counts the free codes of the SKU; `published` is what the channel
-    last acknowledged.
+    free codes, one of each currency; `stock` counts the free codes of the SKU; `published` is what was
+    acknowledged last.
     """
 
     currency: str
