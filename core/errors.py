@@ -2,9 +2,12 @@
 
 ConsigndError
 ├── InvalidInput            what was handed in is wrong: mend it, do not retry
-│   ├── UnknownSku / UnknownConsignor / UnknownChannel / UnknownOrder / UnknownListing
+│   ├── UnknownSku / UnknownConsignor / UnknownChannel / UnknownOrder / UnknownListing / UnknownIncident
 │   ├── UnreadableFile      the file is not one of the forms we import
 │   └── PlanRefused         a split plan or policy contradicts itself
+│       └── SaleUnsplit     a sale cannot be split by its plan: park the order, mend plan or facts
+│           ├── OverAllocated   the rules ask for more than there is
+│           └── FactMissing     a rule needs to know what nobody told, such as what a code cost
 ├── Conflict                the world moved on: look again
 │   ├── ReferenceReused     the same order reference came with other content
 │   ├── MoveRefused         the order cannot go from its state to that one
@@ -52,12 +55,31 @@ class UnknownListing(InvalidInput):
     """The channel names a listing that we never linked to a SKU."""
 
 
+class UnknownIncident(InvalidInput):
+    """No alert of that number."""
+
+
 class UnreadableFile(InvalidInput):
     """The file is not one of the forms that can be imported."""
 
 
 class PlanRefused(InvalidInput):
     """A split plan or policy contradicts itself; the text names the rule."""
+
+
+class SaleUnsplit(PlanRefused):
+    """A sale cannot be split by its plan: its order waits until the plan or the facts are mended.
+
+    Nothing is lost.
+    """
+
+
+class OverAllocated(SaleUnsplit):
+    """The rules of a plan ask for more of a sale than there is."""
+
+
+class FactMissing(SaleUnsplit):
+    """A rule needs to know what nobody told, such as what a code cost."""
 
 
 class Conflict(ConsigndError):

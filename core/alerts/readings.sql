@@ -1,0 +1,250 @@
+-- What alerts measure. Each query answers with every subject there is, well or not: what is not answered is gone.
+
+-- name: stock
+-- Free codes of every listed SKU. Counting goes by slot numbers, so it costs the same for any stock.
+SELECT sku.sku_id, sku.sku_ref, sku.title, sku.tags, listed.channels, coalesce(free.codes, 0)::bigint AS codes
+FROM sku
+JOIN (
+    SELECT listing.sku_id, array_agg(DISTINCT channel.name) AS channels
+    FROM listing
+    JOIN channel ON channel.channel_id = listing.channel_id
+    WHERE listing.enabled
+    GROUP BY listing.sku_id
+) listed ON listed.sku_id = sku.sku_id
+LEFT JOIN (
+    SELECT shelf_stock.sku_id, sum(shelf_stock.free) AS codes
+    FROM shelf_stock
+    WHERE shelf_stock.expires_at > $1::timestamptz
+    GROUP BY shelf_stock.sku_id
+) free ON free.sku_id = sku.sku_id
+ORDER BY sku.sku_ref
+
+-- name: expiring
+-- Free codes that end within $2 from now, of every SKU that has any shelf.
+SELECT sku.sku_ref, sku.title, sku.tags,
+    coalesce(listed.channels, '{}') AS channels, ending.codes, ending.first_at
+FROM sku
+JOIN (
+    SELECT shelf_stock.sku_id,
+        coalesce(sum(shelf_stock.free) FILTER (WHERE shelf_stock.expires_at <= $1::timestamptz + $2::interval), 0)::bigint
+            AS codes,
+        min(shelf_stock.expires_at) FILTER (
+            WHERE shelf_stock.expires_at <= $1::timestamptz + $2::interval AND shelf_stock.free > 0
+        ) AS first_at
+    FROM shelf_stock
+    WHERE shelf_stock.expires_at > $1::timestamptz
+    GROUP BY shelf_stock.sku_id
+) ending ON ending.sku_id = sku.sku_id
+LEFT JOIN (
+    SELECT listing.sku_id, array_agg(DISTINCT channel.name) AS channels
+    FROM listing
+    JOIN channel ON channel.channel_id = listing.channel_id
+    WHERE listing.enabled
+    GROUP BY listing.sku_id
+) listed ON listed.sku_id = sku.sku_id
+ORDER BY sku.sku_ref
+
+-- name: channel_names
+SELECT channel_id, name FROM channel ORDER BY name
+
+-- name: deliveries
+-- Of the newest orders: how many were being delivered in the window, and how many of those failed or are in doubt.
+-- Order ids rise with time but for the blocks that daemons hand them out from, so the newest come first.
+WITH newest AS MATERIALIZED (
+    SELECT channel_order.order_id, channel_order.channel_id
+    FROM channel_order
+    ORDER BY channel_order.order_id DESC
+    LIMIT 20000
+),
+outcome AS (
+    SELECT newest.channel_id, newest.order_id,
+        bool_or(order_move.to_state = 'unsure' OR (
+            order_move.to_state = 'cancelled' AND order_move.from_state IN ('delivering', 'unsure')
+        )) AS failed
+    FROM newest
+    JOIN order_move ON order_move.order_id = newest.order_id
+    WHERE order_move.moved_at > $1::timestamptz - $2::interval
+        AND (order_move.from_state IN ('delivering', 'unsure') OR order_move.to_state = 'unsure')
+    GROUP BY newest.channel_id, newest.order_id
+)
+SELECT channel.name AS channel, count(outcome.order_id)::bigint AS attempts,
+    count(outcome.order_id) FILTER (WHERE outcome.failed)::bigint AS failures
+FROM channel
+LEFT JOIN outcome ON outcome.channel_id = channel.channel_id
+GROUP BY channel.name
+ORDER BY channel.name
+
+-- name: refused
+-- Reservations that were refused for want of codes, among the newest orders.
+WITH newest AS MATERIALIZED (
+    SELECT channel_order.channel_id, channel_order.first_state, channel_order.created_at
+    FROM channel_order
+    ORDER BY channel_order.order_id DESC
+    LIMIT 20000
+)
+SELECT channel.name AS channel, count(newest.channel_id) FILTER (WHERE newest.first_state = 'refused')::bigint AS refused,
+    count(newest.channel_id)::bigint AS asked
+FROM channel
+LEFT JOIN newest ON newest.channel_id = channel.channel_id AND newest.created_at > $1::timestamptz - $2::interval
+GROUP BY channel.name
+ORDER BY channel.name
+
+-- name: open_orders
+-- Of the orders that have not ended: those overdue for longer than $2, those that wait for a person since longer
+-- than $2, and those that were paid for and have no codes.
+WITH waiting AS (
+    SELECT open_order.channel_id, channel_order.order_ref, open_order.due_at,
+        coalesce(last.to_state, channel_order.first_state) AS state,
+        coalesce(last.moved_at, channel_order.created_at) AS since
+    FROM open_order
+    JOIN channel_order ON channel_order.order_id = open_order.order_id
+    LEFT JOIN LATERAL (
+        SELECT order_move.to_state, order_move.moved_at
+        FROM order_move
+        WHERE order_move.order_id = open_order.order_id
+        ORDER BY order_move.move_no DESC
+        LIMIT 1
+    ) last ON true
+),
+judged AS (
+    SELECT waiting.*,
+        waiting.state <> 'held' AND waiting.due_at < $1::timestamptz - $2::interval
+            AND waiting.since < $1::timestamptz - $2::interval AS stuck,
+        waiting.state = 'held' AND waiting.since < $1::timestamptz - $2::interval AS held,
+        waiting.state = 'parked' AS without_codes
+    FROM waiting
+)
+SELECT channel.name AS channel,
+    count(judged.channel_id) FILTER (WHERE judged.stuck)::bigint AS stuck,
+    count(judged.channel_id) FILTER (WHERE judged.held)::bigint AS held,
+    count(judged.channel_id) FILTER (WHERE judged.without_codes)::bigint AS without_codes,
+    (array_agg(judged.order_ref ORDER BY judged.since) FILTER (WHERE judged.stuck))[1] AS first_stuck,
+    (array_agg(judged.order_ref ORDER BY judged.since) FILTER (WHERE judged.held))[1] AS first_held,
+    (array_agg(judged.order_ref ORDER BY judged.since) FILTER (WHERE judged.without_codes))[1] AS first_without_codes
+FROM channel
+LEFT JOIN judged ON judged.channel_id = channel.channel_id
+GROUP BY channel.name
+ORDER BY channel.name
+
+-- name: imbalance
+-- Transactions among the newest whose entries do not sum to zero. The schema refuses them; this is the second look.
+WITH newest AS MATERIALIZED (
+    SELECT journal_transaction.transaction_id
+    FROM journal_transaction
+    ORDER BY journal_transaction.transaction_id DESC
+    LIMIT 20000
+),
+off AS (
+    SELECT entry.transaction_id
+    FROM newest
+    JOIN entry ON entry.transaction_id = newest.transaction_id
+    LEFT JOIN account ON account.account_id = entry.account_id
+    GROUP BY entry.transaction_id, account.currency
+    HAVING sum(entry.amount_minor) <> 0 OR account.currency IS NULL
+)
+SELECT count(DISTINCT off.transaction_id)::bigint AS transactions, min(off.transaction_id) AS first_id FROM off
+
+-- name: channels_down
+-- For how long the worst side of a channel has failed, or nobody has driven it; only channels that are to be driven.
+SELECT channel.name AS channel, ill.subject, ill.detail,
+    greatest(
+        coalesce(extract(epoch FROM $1::timestamptz - ill.since), 0),
+        coalesce(extract(epoch FROM $1::timestamptz - lease.expires_at), 0),
+        0
+    )::float8 AS seconds,
+    lease.expires_at <= $1::timestamptz AS undriven
+FROM channel
+LEFT JOIN lease ON lease.channel_id = channel.channel_id
+LEFT JOIN LATERAL (
+    SELECT channel_health.subject, channel_health.detail, channel_health.changed_at AS since
+    FROM channel_health
+    WHERE channel_health.channel_id = channel.channel_id AND NOT channel_health.ok
+    ORDER BY channel_health.changed_at
+    LIMIT 1
+) ill ON true
+WHERE channel.name = ANY ($2::text[])
+ORDER BY channel.name
+
+-- name: payouts
+-- Days since a channel last paid out, or since its first sale where it never did; only while it owes us a sale.
+SELECT channel.name AS channel, told.last_paid_at, told.first_owed_at,
+    coalesce(extract(epoch FROM $1::timestamptz - told.first_owed_at) / 86400, 0)::float8 AS days
+FROM channel
+JOIN LATERAL (
+    SELECT paid.at AS last_paid_at, (
+        SELECT min(payout_line.booked_at)
+        FROM payout_line
+        WHERE payout_line.channel_id = channel.channel_id
+            AND payout_line.kind = 'sale'
+            AND payout_line.booked_at > coalesce(paid.at, '-infinity')
+    ) AS first_owed_at
+    FROM (
+        SELECT max(payout_line.booked_at) AS at
+        FROM payout_line
+        WHERE payout_line.channel_id = channel.channel_id AND payout_line.kind = 'withdrawal'
+    ) paid
+) told ON true
+WHERE EXISTS (SELECT FROM payout_line WHERE payout_line.channel_id = channel.channel_id)
+ORDER BY channel.name
+
+-- name: drifts
+-- Listings of each channel that showed something within $2 which nobody there or here had meant.
+SELECT channel.name AS channel, count(DISTINCT drift.listing_ref)::bigint AS drifted,
+    count(DISTINCT drift.listing_ref) FILTER (WHERE drift.asks AND drift.decision IS NULL)::bigint AS asking,
+    (array_agg(drift.listing_ref ORDER BY drift.last_seen_at DESC) FILTER (WHERE drift.drift_id IS NOT NULL))[1]
+        AS last_ref
+FROM channel
+LEFT JOIN drift ON drift.channel_id = channel.channel_id
+    AND drift.last_seen_at > $1::timestamptz - $2::interval
+    AND drift.action <> 'leave'
+GROUP BY channel.name
+ORDER BY channel.name
+
+-- name: provides
+-- What channels asked codes of us for, and how often they got none; a failure that was mended counts as done.
+SELECT channel.name AS channel, count(guard_outcome.channel_id)::bigint AS attempts,
+    count(guard_outcome.channel_id) FILTER (WHERE NOT guard_outcome.ok)::bigint AS failures
+FROM channel
+LEFT JOIN guard_outcome ON guard_outcome.channel_id = channel.channel_id
+    AND guard_outcome.asked = 'provide'
+    AND guard_outcome.at > $1::timestamptz - $2::interval
+GROUP BY channel.name
+ORDER BY channel.name
+
+-- name: guards
+-- How much of each channel the guard keeps closed: listings, or all of it.
+SELECT channel.name AS channel, count(guard_trip.trip_id)::bigint AS closed,
+    (array_agg(guard_trip.why ORDER BY guard_trip.listing_id IS NOT NULL, guard_trip.closed_at)
+        FILTER (WHERE guard_trip.trip_id IS NOT NULL))[1] AS why
+FROM channel
+LEFT JOIN guard_trip ON guard_trip.channel_id = channel.channel_id AND guard_trip.opened_at IS NULL
+GROUP BY channel.name
+ORDER BY channel.name
+
+-- name: prices_held
+-- Prices that wait for a person, by channel.
+SELECT channel.name AS channel, count(price_hold.hold_id)::bigint AS held, min(price_hold.asked_at) AS first_at
+FROM channel
+LEFT JOIN listing ON listing.channel_id = channel.channel_id
+LEFT JOIN price_hold ON price_hold.listing_id = listing.listing_id AND price_hold.verdict IS NULL
+GROUP BY channel.name
+ORDER BY channel.name
+
+-- name: rates
+-- How old the latest rate of each pair is whose currencies are both in use; others may age in peace.
+WITH used AS (
+    SELECT currency FROM channel
+    UNION
+    SELECT currency FROM sku_price
+    UNION
+    SELECT currency FROM batch WHERE currency IS NOT NULL
+)
+SELECT latest.base, latest.quote, latest.source, latest.valid_at,
+    extract(epoch FROM $1::timestamptz - latest.valid_at)::float8 AS seconds
+FROM (
+    SELECT DISTINCT ON (rate.base, rate.quote) rate.base, rate.quote, rate.source, rate.valid_at
+    FROM rate
+    WHERE rate.base IN (SELECT currency FROM used) AND rate.quote IN (SELECT currency FROM used)
+    ORDER BY rate.base, rate.quote, rate.valid_at DESC, rate.rate_id DESC
+) latest
+ORDER BY latest.base, latest.quote
