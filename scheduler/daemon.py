@@ -19,9 +19,11 @@ from prometheus_client import CollectorRegistry
 from core.db.leases import Leases
 from core.db.pool import DATABASE_FAILURES
 from core.errors import ConsigndError, UnknownChannel
+from core.offers.measuring import Measuring
 from core.types import ChannelId
 from scheduler.composition import Channels, Core, utc_now
 from scheduler.driver import ChannelDriver, Drive, Pace
+from scheduler.loops.measure import MEASURE_SECONDS, Measurer
 from scheduler.metrics import LoopMetrics
 from scheduler.terms import bound_permille, pull_seconds
 from scheduler.tokens import api_tokens
@@ -65,6 +67,8 @@ class Daemon:
             self._timetable.add_job(
                 self._clean, "interval", seconds=_CLEAN_SECONDS, coalesce=True, misfire_grace_time=None
             )
+            measure = Measurer(Measuring(self._core.pool, utc_now)).tick
+            self._timetable.add_job(measure, "interval", seconds=MEASURE_SECONDS, max_instances=1)
             _log.info("daemon.started", daemon=self._name, address=self.address)
             watch = asyncio.create_task(self._watch_database())
             try:
@@ -134,6 +138,7 @@ class Daemon:
             self._timetable,
             self.callback_url if self._settings.web.public_url else None,
             self._metrics.note,
+            self._metrics.note_lags,
         )
         pace = Pace(
             push_seconds=sync.push_interval_seconds,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -21,6 +21,7 @@ from connectors.kit.abilities import (
 from core.db.leases import note_health
 from core.db.pool import Pool
 from core.offers.outbox import Outbox, move_cursor, read_cursor
+from core.offers.reconciling import Reconciliation
 from core.offers.terms import ChannelTerms
 from core.orders.fulfilment import Fulfilment
 from core.orders.intake import Intake
@@ -63,6 +64,8 @@ class Drive:
     # Where the channel's callbacks arrive; None when the daemon cannot be reached from outside.
     callback_url: Callable[[str], str] | None
     note: Callable[[str, str, bool], None]
+    # Seconds from sales elsewhere to the acknowledgement of what was left, by channel.
+    note_lags: Callable[[str, Sequence[float]], None]
 
 
 class ChannelDriver:
@@ -90,7 +93,7 @@ class ChannelDriver:
         self._add("deliver", deliverer.deliver, pace.deliver_seconds)
         puller = None
         if isinstance(connector, PublishesOffers):
-            pusher = Pusher(drive.outbox, terms, connector, connector.traits)
+            pusher = Pusher(drive.outbox, terms, connector, connector.traits, drive.note_lags)
             self._add("push", pusher.push, pace.push_seconds)
         if isinstance(connector, PullsOrders):
             wake = self._waker("deliver")
@@ -98,7 +101,8 @@ class ChannelDriver:
             self._add("pull", puller.pull, pace.pull_seconds)
         if isinstance(connector, ListsOffers):
             pull = puller.pull if puller else None
-            reconciler = Reconciler(drive.outbox, terms, connector, utc_now, pull, wake_push)
+            compared = Reconciliation(drive.pool, utc_now)
+            reconciler = Reconciler(drive.outbox, compared, terms, connector, utc_now, pull, wake_push)
             self._add("reconcile", reconciler.reconcile, pace.reconcile_seconds)
         if isinstance(connector, ReportsPayouts):
             self._add(

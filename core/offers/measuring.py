@@ -18,6 +18,7 @@ from core.offers.history import QUICK_SECONDS, SLOW_SECONDS
 
 _SQL = load_queries("core.offers", "measuring.sql")
 _LOCK_CURSOR = _SQL["lock_cursor"]
+_COUNTED_UNTIL = _SQL["counted_until"]
 _MOVE_CURSOR = _SQL["move_cursor"]
 _FRESH_SALES = _SQL["fresh_sales"]
 _ADD_HOURS = _SQL["add_hours"]
@@ -72,13 +73,19 @@ class Measuring:
         return _MOST_SLICES
 
     async def count_late_sales(self) -> int:
-        """Count hours again that are long over; how many units came late."""
+        """Count hours again that are long over; how many units came late.
+
+        Only hours that were counted: in another daemon the first count may still be behind.
+        """
         until = _hour(self._now() - _COUNTED_AGAIN_AFTER)
         late = 0
         for _ in range(_MOST_SLICES):
             async with self._pool.acquire() as conn, conn.transaction():
                 start = await _locked(conn, "late sales")
                 if start is None or start >= until:
+                    break
+                counted: datetime = await conn.fetchval(_COUNTED_UNTIL, "sales")
+                if start + _HOUR > counted:
                     break
                 rows = await conn.fetch(_FRESH_SALES, start, start + _HOUR, True)
                 await _add(conn, start, start + _HOUR, rows)

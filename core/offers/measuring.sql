@@ -4,6 +4,10 @@
 -- Nobody else may do the same at the same time; who finds the row locked leaves it to the other.
 SELECT reached FROM history_cursor WHERE subject = $1::text FOR UPDATE SKIP LOCKED
 
+-- name: counted_until
+-- What another sweep has committed.
+SELECT reached FROM history_cursor WHERE subject = $1::text
+
 -- name: move_cursor
 UPDATE history_cursor SET reached = $2::timestamptz WHERE subject = $1::text
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 import structlog
@@ -30,12 +30,18 @@ class Pusher:
     """Publishes one channel's dirty offers."""
 
     def __init__(
-        self, outbox: Outbox, terms: ChannelTerms, connector: PublishesOffers, traits: Traits
+        self,
+        outbox: Outbox,
+        terms: ChannelTerms,
+        connector: PublishesOffers,
+        traits: Traits,
+        note_lags: Callable[[str, Sequence[float]], None] | None = None,
     ) -> None:
         self._outbox = outbox
         self._terms = terms
         self._connector = connector
         self._pause = timedelta(seconds=traits.seconds_between_writes)
+        self._note_lags = note_lags
         self._expiry_due = 0.0
 
     async def push(self) -> None:
@@ -77,7 +83,9 @@ class Pusher:
                     # Without a pause this very round would ask again, and again.
                     after_seconds = max(result.after_seconds, _LEAST_PAUSE_SECONDS)
                     later.append(Delay(plan, after_seconds, result.status is OfferStatus.UNKNOWN))
-        await self._outbox.settle(published, refused, later, self._pause)
+        lags = await self._outbox.settle(published, refused, later, self._pause)
+        if self._note_lags is not None:
+            self._note_lags(self._terms.name, lags)
         _log.info(
             "offers.pushed",
             channel=self._terms.name,

@@ -16,9 +16,9 @@ CREATE TABLE history_cursor (
 INSERT INTO history_cursor (subject, reached)
 VALUES ('sales', date_trunc('hour', now() - interval '30 days')),
     ('late sales', date_trunc('hour', now() - interval '30 days')),
-    ('levels', '-infinity'),
-    ('lags', '-infinity'),
-    ('old', '-infinity');
+    ('levels', to_timestamp(0)),
+    ('lags', to_timestamp(0)),
+    ('old', to_timestamp(0));
 
 -- Units that orders took or wanted, by the hour they came in.
 CREATE TABLE sale_hour (
