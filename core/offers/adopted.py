@@ -1,0 +1,44 @@
+"""Decides what a listing shows that keeps what was found on it: never too much, never too cheap. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from core.money.money import Money
+from core.money.splits import SplitPlan, commission
+from core.offers.closed import Adopted
+from core.offers.pricing import PricePlan, PriceStep
+from core.offers.stock.wants import QuantityPlan
+from core.types import ListingId, PriceBasis
+
+_SOURCE = "the channel's own page"
+
+
+def as_found(
+    quantities: Mapping[ListingId, QuantityPlan], found: Mapping[ListingId, Adopted]
+) -> dict[ListingId, QuantityPlan]:
+    """Quantities held down to those that were adopted; what is left over is not given to others."""
+    kept = dict(quantities)
+    for listing_id, adopted in found.items():
+        if listing_id in kept:
+            kept[listing_id] = kept[listing_id].lowered("adopted", adopted.amount, adopted.why, _SOURCE)
+    return kept
+
+
+def price_as_found(
+    wanted: PricePlan, least: PricePlan, adopted: Adopted | None, plan: SplitPlan, basis: PriceBasis
+) -> PricePlan:
+    """The adopted price instead of the wanted one, unless `least`, the floor's, is higher."""
+    if adopted is None:
+        return wanted
+    gross = Money(adopted.amount, wanted.gross.currency)
+    if gross.amount_minor < least.gross.amount_minor:
+        why = f"{gross} was found, which is under the floor ({adopted.why})"
+        return PricePlan(
+            least.gross, least.net, (*wanted.steps, PriceStep("adopted", least.gross.amount_minor, why))
+        )
+    net = Money(gross.amount_minor - commission(plan, gross), gross.currency)
+    if basis is PriceBasis.NET and adopted.net_minor is not None:
+        net = Money(adopted.net_minor, gross.currency)
+    step = PriceStep("adopted", gross.amount_minor, f"as it was found: {adopted.why}")
+    return PricePlan(gross, net, (*wanted.steps, step))
