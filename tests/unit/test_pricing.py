@@ -10,8 +10,12 @@ from hypothesis import strategies as st
 
 from core.errors import PlanRefused
 from core.money.money import Money
-from core.money.splits import Base, Party, SplitPlan, SplitRule, commission
-from core.offers.pricing import PricePlan, PriceRule, gross_up, plan_price
+from core.money.splits import Base, Party, SplitPlan, SplitRule
+from core.offers.price.engine import plan_price
+from core.offers.price.fees import gross_up
+from core.offers.price.plan import NoPrice, Priced, Reason
+from core.offers.price.rule import PriceRule
+from tests.unit.price_facts import channel_takes, euros, facts_of, levels, net_of
 from tests.unit.split_plans import CURRENCY, REST, plans
 
 amounts = st.integers(1, 30_000)
@@ -35,27 +39,10 @@ def price_rules(draw: st.DrawFn) -> PriceRule:
     )
 
 
-def euros(text: str) -> Money:
-    return Money.parse(text, CURRENCY)
-
-
-def channel_takes(rate_ppm: int, fixed_minor: int = 0, minimum_minor: int | None = None) -> SplitPlan:
-    rule = SplitRule(
-        Party.CHANNEL,
-        rate_ppm=rate_ppm,
-        fixed_minor=fixed_minor,
-        minimum_minor=minimum_minor,
-        currency=CURRENCY,
-    )
-    return SplitPlan.of("one rule", 1, [rule, REST])
-
-
-def net_of(plan: SplitPlan, gross_minor: int) -> int:
-    return gross_minor - commission(plan, Money(gross_minor, CURRENCY))
-
-
-def levels(price: PricePlan) -> dict[str, int]:
-    return {step.name: step.amount_minor for step in price.steps}
+def priced(base: Money, rule: PriceRule, plan: SplitPlan, cost: Money | None) -> Priced:
+    price = plan_price(facts_of(base, cost), rule, plan)
+    assert isinstance(price, Priced), price
+    return price
 
 
 @given(plans(), st.integers(0, 2_000))
@@ -78,7 +65,7 @@ def test_a_price_pays_what_is_wanted_and_the_floor_and_is_the_smallest_allowed(
     plan: SplitPlan, rule: PriceRule, base_minor: int, cost_minor: int | None
 ) -> None:
     cost = None if cost_minor is None else Money(cost_minor, CURRENCY)
-    price = plan_price(Money(base_minor, CURRENCY), rule, plan, cost)
+    price = priced(Money(base_minor, CURRENCY), rule, plan, cost)
     wanted_minor = levels(price)["markup"]
     margin_ppm = 1_000_000 + (rule.floor_margin_ppm or 0)
 
@@ -99,7 +86,7 @@ def test_net_is_what_commission_leaves_and_steps_end_at_the_gross(
     plan: SplitPlan, rule: PriceRule, base_minor: int, cost_minor: int | None
 ) -> None:
     cost = None if cost_minor is None else Money(cost_minor, CURRENCY)
-    price = plan_price(Money(base_minor, CURRENCY), rule, plan, cost)
+    price = priced(Money(base_minor, CURRENCY), rule, plan, cost)
     assert price.net == Money(net_of(plan, price.gross.amount_minor), CURRENCY)
     assert [step.name for step in price.steps] == ["base", "markup", "commission", "floor", "rounding"]
     assert price.steps[-1].amount_minor == price.gross.amount_minor
@@ -113,14 +100,14 @@ def test_a_dearer_price_that_pays_less_is_not_taken() -> None:
     plan = SplitPlan.of("twice", 1, [third, third, REST])
     assert [net_of(plan, price) for price in range(1, 6)] == [1, 0, 1, 2, 1]
     assert gross_up(plan, Money(2, CURRENCY)).amount_minor == 4
-    price = plan_price(Money(2, CURRENCY), PriceRule(rounding_minor=5), plan, None)
+    price = priced(Money(2, CURRENCY), PriceRule(rounding_minor=5), plan, None)
     assert (price.gross.amount_minor, price.net.amount_minor) == (10, 4)
 
 
 def test_a_price_worked_by_hand() -> None:
     """9.00 + 10 % = 9.90; 12 % + 0.25 of 11.53 leaves 9.90; the floor 10.29 needs 11.98; it ends at 11.99."""
     rule = PriceRule(markup_ppm=100_000, floor_margin_ppm=50_000, rounding_minor=100, ending_minor=99)
-    price = plan_price(euros("9.00"), rule, channel_takes(120_000, 25), euros("9.80"))
+    price = priced(euros("9.00"), rule, channel_takes(120_000, 25), euros("9.80"))
     assert (price.gross, price.net) == (euros("11.99"), euros("10.30"))
     assert [(step.name, step.amount_minor) for step in price.steps] == [
         ("base", 900),
@@ -148,46 +135,48 @@ def test_a_maximum_commission_is_grossed_up_too() -> None:
 
 def test_a_channel_without_commission_shows_what_we_want() -> None:
     plan = SplitPlan.of("own shop", 1, [REST])
-    price = plan_price(euros("7.31"), PriceRule(), plan, euros("5.00"))
+    price = priced(euros("7.31"), PriceRule(), plan, euros("5.00"))
     assert price.gross == price.net == euros("7.31")
 
 
 def test_other_parties_do_not_raise_the_price() -> None:
     operator = SplitRule(Party.OPERATOR, Base.AFTER_CHANNEL, rate_ppm=500_000)
     plan = SplitPlan.of("dear operator", 1, [operator, REST])
-    assert plan_price(euros("7.31"), PriceRule(), plan, None).gross == euros("7.31")
+    assert priced(euros("7.31"), PriceRule(), plan, None).gross == euros("7.31")
 
 
 def test_the_floor_never_lets_us_be_paid_a_part_of_a_cent_too_little() -> None:
-    price = plan_price(euros("0.01"), PriceRule(floor_margin_ppm=10_001), channel_takes(0), euros("1.00"))
+    price = priced(euros("0.01"), PriceRule(floor_margin_ppm=10_001), channel_takes(0), euros("1.00"))
     assert price.net == euros("1.02")
 
 
 def test_the_cost_is_the_floor_when_no_margin_is_asked_for() -> None:
-    assert plan_price(euros("1.00"), PriceRule(), channel_takes(0), euros("3.00")).net == euros("3.00")
+    assert priced(euros("1.00"), PriceRule(), channel_takes(0), euros("3.00")).net == euros("3.00")
 
 
-def test_a_cost_in_another_currency_gives_no_floor_and_says_so() -> None:
-    price = plan_price(euros("1.00"), PriceRule(), channel_takes(0), Money(5000, "USD"))
-    assert price.gross == euros("1.00")
-    assert price.steps[3].why == "the unit cost is 50.00 USD, the price in EUR: no floor without conversion"
+def test_a_cost_that_cannot_be_converted_gives_no_price_and_says_so() -> None:
+    price = plan_price(facts_of(euros("1.00"), Money(5000, "USD")), PriceRule(), channel_takes(0))
+    assert isinstance(price, NoPrice)
+    assert price.reason is Reason.NO_RATE
+    assert price.why == "there is no rate from USD to EUR for 50.00 USD: set one"
 
 
 def test_an_unknown_cost_gives_no_floor_and_says_so() -> None:
-    price = plan_price(euros("1.00"), PriceRule(), channel_takes(0), None)
+    price = priced(euros("1.00"), PriceRule(), channel_takes(0), None)
     assert price.steps[3].why == "the unit cost is not known: no floor"
 
 
 def test_a_discount_to_nothing_still_costs_a_cent() -> None:
-    assert plan_price(euros("1.00"), PriceRule(markup_ppm=-1_000_000), channel_takes(0), None).gross == euros(
+    assert priced(euros("1.00"), PriceRule(markup_ppm=-1_000_000), channel_takes(0), None).gross == euros(
         "0.01"
     )
 
 
 @pytest.mark.parametrize("base_minor", [0, -1])
 def test_a_base_price_of_nothing_is_refused(base_minor: int) -> None:
-    with pytest.raises(PlanRefused, match="write one above zero"):
-        plan_price(Money(base_minor, CURRENCY), PriceRule(), channel_takes(0), None)
+    price = plan_price(facts_of(Money(base_minor, CURRENCY)), PriceRule(), channel_takes(0))
+    assert isinstance(price, NoPrice)
+    assert price.why.endswith("write one above zero")
 
 
 def test_a_channel_that_takes_everything_has_no_price() -> None:
@@ -196,8 +185,9 @@ def test_a_channel_that_takes_everything_has_no_price() -> None:
 
 
 def test_a_plan_of_another_currency_is_refused() -> None:
-    with pytest.raises(PlanRefused, match="rule 1: its amounts are in EUR, the sale is in USD"):
-        plan_price(Money(100, "USD"), PriceRule(), channel_takes(0, 25), None)
+    price = plan_price(facts_of(Money(100, "USD")), PriceRule(), channel_takes(0, 25))
+    assert isinstance(price, NoPrice)
+    assert "rule 1: its amounts are in EUR, the sale is in USD" in price.why
 
 
 @pytest.mark.parametrize(

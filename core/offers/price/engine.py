@@ -52,20 +52,15 @@ class _Ended:
 
 def plan_price(facts: PriceFacts, rule: PriceRule, plan: SplitPlan) -> PricePlan:
     """The price of one unit."""
-    fees = Fees.of(plan, facts.currency, facts.listing.fee, facts.now)
     try:
+        fees = Fees.of(plan, facts.currency, facts.listing.fee, facts.now)
         begun = start(facts, rule, fees)
         ended = begun if isinstance(begun, Stop) else _worked_out(facts, rule, fees, begun)
     except PlanRefused as refused:
-        ended = Stop(Reason.COMMISSION_TOO_HIGH, str(refused), stays=False)
+        ended = Stop(Reason.PLAN_REFUSED, str(refused), stays=False)
     if isinstance(ended, Stop):
         return _none(facts, ended, ())
     return _let_out(facts, rule, fees, ended)
-
-
-def refused(facts: PriceFacts, why: str) -> NoPrice:
-    """No price, because the rule or the plan contradicts itself."""
-    return _none(facts, Stop(Reason.RULE_REFUSED, why, stays=False), ())
 
 
 def _worked_out(facts: PriceFacts, rule: PriceRule, fees: Fees, begun: Start) -> _Ended | Stop:

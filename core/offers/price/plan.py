@@ -19,10 +19,9 @@ class Reason(StrEnum):
     NO_BASE = "no_base"
     NO_RATE = "no_rate"
     RATE_TOO_OLD = "rate_too_old"
-    COMMISSION_TOO_HIGH = "commission_too_high"
+    PLAN_REFUSED = "plan_refused"
     FLOOR_ABOVE_CEILING = "floor_above_ceiling"
     STUCK_UNDER_FLOOR = "stuck_under_floor"
-    RULE_REFUSED = "rule_refused"
 
 
 @dataclass(frozen=True, slots=True)
