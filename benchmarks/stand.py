@@ -20,7 +20,7 @@ from core.db.queries import load_queries
 from core.money.ledger import publish_plan
 from core.money.splits import Base, Party, SplitPlan, SplitRule
 from core.offers.pricing import PriceRule
-from core.offers.stock_policy import StockRule
+from core.offers.stock.rules import StockRule
 from core.offers.terms import ChannelTerms, Shortage
 from core.types import ChannelId, Lane, ListingId, PriceBasis, ShelfId, SkuId
 

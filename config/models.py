@@ -2,115 +2,43 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import re
 from collections import Counter
 from decimal import Decimal
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, model_validator
 
-_NAME = re.compile(r"^[a-z0-9]+(?:[_-][a-z0-9]+)*$")
-_CURRENCY = re.compile(r"^[A-Z]{3}$")
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
-KEY_BYTES = 32
-TOKEN_CHARACTERS = 16
-
-
-def _not_boolean(value: object) -> object:
-    # Python counts true as 1; an operator who writes it means something else.
-    if isinstance(value, bool):
-        raise ValueError("wrong type: write a number, not true or false")
-    return value
-
-
-def _plain_name(name: str) -> str:
-    # Names become parts of environment variables and callback addresses.
-    if not _NAME.match(name):
-        raise ValueError(
-            "not a name: write small letters and digits, joined by single - or _, such as eneba-eu"
-        )
-    return name
-
-
-def _currency(code: str) -> str:
-    if not _CURRENCY.match(code):
-        raise ValueError("not a currency: write three capital letters, such as EUR")
-    return code
-
-
-def _lower(value: object) -> object:
-    return value.lower() if isinstance(value, str) else value
-
-
-def _sealing_key(key: SecretStr) -> SecretStr:
-    text = key.get_secret_value()
-    try:
-        size = len(base64.b64decode(text, validate=True))
-    except (binascii.Error, ValueError):
-        size = -1
-    if size != KEY_BYTES:
-        raise ValueError(
-            f"not a key: write {KEY_BYTES} random bytes as base64, as `openssl rand -base64 32` prints"
-        )
-    return key
-
-
-def _token(token: SecretStr) -> SecretStr:
-    if len(token.get_secret_value()) < TOKEN_CHARACTERS:
-        raise ValueError(
-            f"too short: write at least {TOKEN_CHARACTERS} random characters (`openssl rand -hex 32`)"
-        )
-    return token
-
-
-def _public_url(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        host, user = parts.hostname, parts.username
-    except ValueError:
-        host, user, parts = None, None, urlsplit("")
-    if not host or user or parts.query or parts.fragment:
-        raise ValueError("not an address: write it as https://consignd.example.com")
-    if parts.scheme != "https" and not (parts.scheme == "http" and host in _LOOPBACK):
-        raise ValueError("marketplaces call over TLS only: write an address that begins with https://")
-    return url.rstrip("/")
-
-
-Name = Annotated[str, AfterValidator(_plain_name)]
-Currency = Annotated[str, AfterValidator(_currency)]
-Whole = Annotated[int, BeforeValidator(_not_boolean), Field(ge=0, le=2**31 - 1)]
-Seconds = Annotated[float, BeforeValidator(_not_boolean), Field(gt=0, le=31_536_000, allow_inf_nan=False)]
-# Four decimals of a per cent are parts per million, the finest that core reckons in.
-Percent = Annotated[Decimal, BeforeValidator(_not_boolean), Field(ge=0, le=100, decimal_places=4)]
-Markup = Annotated[Decimal, BeforeValidator(_not_boolean), Field(ge=-100, le=10_000, decimal_places=4)]
-Share = Annotated[Decimal, BeforeValidator(_not_boolean), Field(ge=0, le=1, decimal_places=6)]
-Bound = Annotated[Decimal, BeforeValidator(_not_boolean), Field(ge=0, le=100, decimal_places=6)]
-Amount = Annotated[Decimal, BeforeValidator(_not_boolean), Field(ge=0, le=1_000_000_000, decimal_places=3)]
-SealingKey = Annotated[SecretStr, AfterValidator(_sealing_key)]
-Token = Annotated[SecretStr, AfterValidator(_token)]
-
-
-class Table(BaseModel):
-    """A table of the file: unknown keys are refused, and errors never quote what was written."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+from config.fields import (
+    Amount,
+    Currency,
+    Markup,
+    Name,
+    Percent,
+    Port,
+    PublicUrl,
+    SealingKey,
+    Seconds,
+    Table,
+    Token,
+    Whole,
+    lower,
+    not_boolean,
+)
+from config.stock import ChannelStock, ListingStock
 
 
 class Web(Table):
     """Where we listen, and where marketplaces reach us."""
 
     host: str = "127.0.0.1"
-    port: Annotated[int, BeforeValidator(_not_boolean), Field(ge=0, le=65535)] = 8080
-    public_url: Annotated[str, AfterValidator(_public_url)] | None = None
+    port: Port = 8080
+    public_url: PublicUrl | None = None
 
 
 class Log(Table):
     """How much is logged, and for whom."""
 
-    level: Annotated[Literal["debug", "info", "warning", "error", "critical"], BeforeValidator(_lower)] = (
+    level: Annotated[Literal["debug", "info", "warning", "error", "critical"], BeforeValidator(lower)] = (
         "info"
     )
     format: Literal["auto", "json", "human"] = "auto"
@@ -120,7 +48,7 @@ class Keys(Table):
     """The key-encryption keys by id; none written: one is generated in the data directory under `current`."""
 
     current: Name = "k1"
-    files: dict[Name, SealingKey] = {}
+    files: dict[Name, SealingKey] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _current_exists(self) -> Self:
@@ -165,31 +93,13 @@ class Sync(Table):
     lease_seconds: Seconds = 10.0
     reservation_hold_seconds: Seconds = 900.0
     # A fixed share of the SKUs each; as many as the database machine has cores.
-    lanes: Annotated[int, BeforeValidator(_not_boolean), Field(ge=1, le=64)] = 2
-
-
-class Stock(Table):
-    """How much of the stock any channel is shown unless it says otherwise."""
-
-    share: Share = Decimal(1)
-    cap: Whole | None = None
-    buffer: Whole = 0
-    # The sum of all promises for a SKU never exceeds this many times what we hold.
-    bound: Bound = Decimal(1)
-
-
-class ChannelStock(Table):
-    """How much of the stock one channel is shown; what is not written is taken from [stock]."""
-
-    share: Share | None = None
-    cap: Whole | None = None
-    buffer: Whole | None = None
+    lanes: Annotated[int, BeforeValidator(not_boolean), Field(ge=1, le=64)] = 2
 
 
 class _Rounding(Table):
     """Prices are rounded up to a multiple of rounding_minor, plus ending_minor: 100 and 99 make 7.99."""
 
-    rounding_minor: Annotated[int, BeforeValidator(_not_boolean), Field(ge=1, le=1_000_000)] | None = None
+    rounding_minor: Annotated[int, BeforeValidator(not_boolean), Field(ge=1, le=1_000_000)] | None = None
     ending_minor: Whole | None = None
 
     @model_validator(mode="after")
@@ -278,6 +188,13 @@ class SplitPlan(Table):
         return self
 
 
+class Listing(Table):
+    """One listing of a channel, where it wants something else than the channel."""
+
+    ref: Annotated[str, Field(min_length=1)]
+    stock: ListingStock = ListingStock()
+
+
 class Channel(Table):
     """One account at one marketplace."""
 
@@ -288,11 +205,20 @@ class Channel(Table):
     poll_interval_seconds: Seconds | None = None
     stock: ChannelStock = ChannelStock()
     price: ChannelPrice = ChannelPrice()
+    # What single listings want otherwise, by the marketplace's reference.
+    listings: tuple[Listing, ...] = ()
     shortage: Literal["wait", "cancel"] = "wait"
     risk: Risk = Risk()
     min_validity_days: Whole = 0
     # The connector's own model judges these; secrets among them are SecretStr.
-    options: dict[str, object] = {}
+    options: dict[str, object] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _each_listing_once(self) -> Self:
+        for ref, times in Counter(listing.ref for listing in self.listings).items():
+            if times > 1:
+                raise ValueError(f"{times} tables are for listing {ref}: join them")
+        return self
 
     def plain_options(self) -> dict[str, object]:
         """The options with their secrets opened, as a connector's own model takes them."""

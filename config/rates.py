@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from config.models import Currency, Name, Seconds, Table
+from config.fields import Currency, Name, Seconds, Table
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _PATH = re.compile(r"^[^.\s]+(\.[^.\s]+)*$")

@@ -12,16 +12,16 @@ from urllib.parse import unquote, urlsplit
 from pydantic import AfterValidator, BaseModel, Field, PrivateAttr, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from config.alerts import Alerts, unknown_routes
+from config.fields import Name
 from config.mending import explain, unknown_key
 from config.models import (
     Api,
     Channel,
     Keys,
     Log,
-    Name,
     Price,
     SplitPlan,
-    Stock,
     Sync,
     Web,
 )
@@ -29,6 +29,7 @@ from config.problems import KeyPath, Problem, SettingsRefused, dotted
 from config.rates import Rates
 from config.secrets import Resolver
 from config.sources import EnvironmentSource, Origins, Tree, find_file, merge, read_document, variables_in
+from config.stock import Stock, unknown_tiers
 
 _ROOT_DATA_DIR = Path("/var/lib/consignd")
 _DSN_SCHEMES = ("postgresql", "postgres")
@@ -77,6 +78,7 @@ class Settings(BaseSettings):
     stock: Stock = Stock()
     price: Price = Price()
     rates: Rates = Rates()
+    alerts: Alerts = Alerts()
     splits: dict[Name, SplitPlan] = {}
     channels: dict[Name, Channel] = {}
 
@@ -122,7 +124,7 @@ class Settings(BaseSettings):
     def _judge(
         cls, written: Tree, known: Sequence[tuple[KeyPath, str]]
     ) -> tuple[Self | None, list[tuple[KeyPath, str]]]:
-        refusals = [*known, *_unknown_plans(written)]
+        refusals = [*known, *_unknown_plans(written), *unknown_tiers(written), *unknown_routes(written)]
         # The library takes names with a leading underscore for arguments of its own.
         hidden = [name for name in written if name.startswith("_")]
         refusals += [((name,), unknown_key(name, tuple(cls.model_fields))) for name in hidden]
@@ -162,11 +164,7 @@ class Settings(BaseSettings):
         """Every secret in clear, for the log's scrubber alone."""
         secrets = frozenset(_secrets_in(self))
         passwords = (_password(secret) for secret in secrets)
-        return secrets.union(*passwords) - {""}
-
-    def stock_of(self, channel: str) -> Stock:
-        """The stock policy of a channel: its own words, and [stock] for the rest."""
-        return self.stock.model_copy(update=_said(self.channels[channel].stock))
+        return secrets.union(*passwords, self.alerts.address_parts()) - {""}
 
     def price_of(self, channel: str) -> Price:
         """The pricing of a channel: its own words, and [price] for the rest."""

@@ -33,7 +33,8 @@ from core.orders.closing import SaleCloser
 from core.orders.fulfilment import Fulfilment
 from core.orders.intake import Intake
 from core.types import ChannelId
-from scheduler.terms import bound_permille, channel_terms, split_plan
+from scheduler.stock_terms import stock_policy
+from scheduler.terms import channel_terms, split_plan
 from web.services import ServedChannel
 
 KEY_FILE = "sealing-keys"
@@ -174,7 +175,7 @@ async def open_channels(core: Core) -> AsyncIterator[Channels]:
                 terms = await _terms(core, name, connector)
                 by_name[name] = ServedChannel(terms, await stack.enter_async_context(connector))
         terms_by_id = {channel.terms.channel_id: channel.terms for channel in by_name.values()}
-        yield Channels(by_name, Outbox(core.pool, terms_by_id, bound_permille(settings), utc_now))
+        yield Channels(by_name, Outbox(core.pool, terms_by_id, stock_policy(settings.stock), utc_now))
 
 
 def open_connector(settings: Settings, name: str) -> Connector[Options]:

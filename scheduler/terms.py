@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from decimal import Decimal
 
-from config.models import Channel, Price, Risk, SplitRule, Stock
+from config.models import Channel, Price, Risk, SplitRule
 from config.models import SplitPlan as WrittenPlan
 from config.settings import Settings
 from connectors.kit.errors import OptionsRefused
@@ -15,10 +15,10 @@ from core.money.money import Money
 from core.money.splits import Base, Party, SplitPlan, require_currency
 from core.money.splits import SplitRule as Rule
 from core.offers.pricing import PriceRule
-from core.offers.stock_policy import StockRule
 from core.offers.terms import ChannelTerms, Shortage
 from core.orders.risk import RiskRule
 from core.types import ChannelId
+from scheduler.stock_terms import channel_stock, channel_tier, listing_stock, stock_policy
 
 _PPM_OF_PERCENT = 10_000
 
@@ -44,7 +44,7 @@ def channel_terms(
         currency=channel.currency,
         plan_id=plan_id,
         plan=plan,
-        stock=_stock_rule(settings.stock_of(name)),
+        stock=channel_stock(settings, name),
         price=_price_rule(settings.price_of(name)),
         shortage=Shortage(channel.shortage),
         written_price=traits.written_price,
@@ -54,12 +54,14 @@ def channel_terms(
         min_validity=timedelta(days=channel.min_validity_days),
         largest_quantity=traits.largest_quantity,
         risk=risk_rule(name, channel.risk, channel.currency),
+        listing_stock=listing_stock(settings, name),
+        tier=channel_tier(settings, name),
     )
 
 
 def bound_permille(settings: Settings) -> int:
-    """The bound on the sum of promises: 1000 promises no code twice."""
-    return int(settings.stock.bound * 1000)
+    """The largest bound on the sum of promises that any SKU has: 1000 promises no code twice."""
+    return stock_policy(settings.stock).largest_bound_permille
 
 
 def pull_seconds(settings: Settings, channel: Channel) -> float:
@@ -70,10 +72,6 @@ def pull_seconds(settings: Settings, channel: Channel) -> float:
 def _hold(settings: Settings, traits: Traits) -> timedelta:
     """As long as the channel may want; where it does not say, as long as the operator allows."""
     return timedelta(seconds=traits.hold_seconds or settings.sync.reservation_hold_seconds)
-
-
-def _stock_rule(stock: Stock) -> StockRule:
-    return StockRule(share_ppm=int(stock.share * 1_000_000), cap=stock.cap, buffer=stock.buffer)
 
 
 def risk_rule(name: str, risk: Risk, currency: str) -> RiskRule:

@@ -11,7 +11,7 @@ from core.codes.reservation import ReserveLine, ReserveRequest
 from core.db.pool import Pool
 from core.money.splits import SplitPlan
 from core.offers.pricing import PriceRule
-from core.offers.stock_policy import StockRule
+from core.offers.stock.rules import StockRule
 from core.offers.terms import ChannelTerms, Shortage
 from core.types import (
     ChannelId,

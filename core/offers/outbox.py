@@ -12,10 +12,13 @@ from datetime import datetime, timedelta
 
 from core.db.pool import Connection, Pool
 from core.db.queries import load_queries
-from core.offers.history import NO_SALE, first_sales
-from core.offers.planning import OfferPlan, OfferRow, ShelfStock, SkuStock, plan_sku
+from core.offers.closed import read_closures
+from core.offers.history import NO_SALE, first_sales, read_lags
+from core.offers.planning import OfferPlan, OfferRow, StockWishes, plan_sku
+from core.offers.sku_facts import read_stocks
+from core.offers.stock.rules import StockPolicy
 from core.offers.terms import ChannelTerms
-from core.types import ChannelId, ListingId, ListingRef, OfferObserved, PriceBasis, SkuId
+from core.types import ChannelId, ListingId, OfferObserved, SkuId
 
 _SQL = load_queries("core.offers", "outbox.sql")
 _READ_MARKS = _SQL["read_marks"]
@@ -27,9 +30,6 @@ _EXPIRED_SKUS = _SQL["expired_skus"]
 _RECOUNT_LISTINGS = _SQL["recount_listings"]
 _DIRTY_LISTINGS = _SQL["dirty_listings"]
 _LOCK_OFFERS = _SQL["lock_offers"]
-_PAUSED_CHANNELS = _SQL["paused_channels"]
-_FREE_CODES = _SQL["free_codes"]
-_BASE_PRICES = _SQL["base_prices"]
 _WRITE_WANTED = _SQL["write_wanted"]
 _NOTE_PROMISES = _SQL["note_promises"]
 _SETTLE_PUBLISHED = _SQL["settle_published"]
@@ -38,7 +38,6 @@ _SETTLE_REFUSED = _SQL["settle_refused"]
 _SETTLE_LATER = _SQL["settle_later"]
 _WRITE_OBSERVED = _SQL["write_observed"]
 _SETTLE_DOUBTS = _SQL["settle_doubts"]
-_REPAIR_DRIFT = _SQL["repair_drift"]
 _DROP_READ_MARKS = _SQL["drop_read_marks"]
 
 _EXPIRY = "expiry"
@@ -72,24 +71,6 @@ class Claim:
     plans: tuple[OfferPlan, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Drift:
-    """A listing that was seen to show something else than was acknowledged; prices on the written side."""
-
-    listing_ref: ListingRef
-    published_quantity: int | None
-    observed_quantity: int
-    published_on: bool | None
-    observed_on: bool
-    published_minor: int | None
-    observed_minor: int | None
-
-    def __str__(self) -> str:
-        published = f"{self.published_quantity} at {self.published_minor}" if self.published_on else "off"
-        observed = f"{self.observed_quantity} at {self.observed_minor}" if self.observed_on else "off"
-        return f"{self.listing_ref}: {published} was acknowledged, {observed} is shown"
-
-
 class Outbox:
     """The offers of all channels. `terms` tells of every configured channel, also those others drive."""
 
@@ -97,12 +78,12 @@ class Outbox:
         self,
         pool: Pool,
         terms: Mapping[ChannelId, ChannelTerms],
-        bound_permille: int,
+        policy: StockPolicy,
         now: Callable[[], datetime],
     ) -> None:
         self._pool = pool
         self._terms = terms
-        self._bound_permille = bound_permille
+        self._policy = policy
         self._now = now
 
     async def collect(self, channel_id: ChannelId) -> int:
@@ -136,21 +117,26 @@ class Outbox:
         return len(skus)
 
     async def collect_expired(self, terms: ChannelTerms) -> int:
-        """Turn the passing of time into dirty offers: SKUs of which codes became too old for the channel.
+        """Turn the passing of time into dirty offers: of SKUs whose codes grew too old for channel or rules.
 
-        The cursor is the moment up to which codes had to be valid when this was last looked at.
+        Each limit has a cursor: the moment up to which codes had to be valid when this was last looked at.
         """
+        limits = {_EXPIRY: terms.min_validity}
+        limits |= {f"{_EXPIRY}.{limit.days}": limit for limit in self._policy.validities}
+        return sum([await self._collect_older(terms, subject, limit) for subject, limit in limits.items()])
+
+    async def _collect_older(self, terms: ChannelTerms, subject: str, limit: timedelta) -> int:
         now = self._now()
-        horizon = now + terms.min_validity
+        horizon = now + limit
         async with self._pool.acquire() as conn, conn.transaction():
-            last = await read_cursor(conn, terms.channel_id, _EXPIRY)
+            last = await read_cursor(conn, terms.channel_id, subject)
             since = datetime.fromisoformat(last) if last else horizon
             rows = await conn.fetch(_EXPIRED_SKUS, terms.channel_id, since, horizon)
             if rows:
                 await conn.execute(
                     _DIRTY_SKUS, terms.channel_id, [row["sku_id"] for row in rows], now, [], [], [], []
                 )
-            await move_cursor(conn, terms.channel_id, _EXPIRY, horizon.isoformat(), now)
+            await move_cursor(conn, terms.channel_id, subject, horizon.isoformat(), now)
         return len(rows)
 
     async def recount(self, listing_ids: Sequence[ListingId]) -> None:
@@ -190,26 +176,15 @@ class Outbox:
         self, conn: Connection, sku_ids: Sequence[SkuId], claimed: set[ListingId], now: datetime
     ) -> list[OfferPlan]:
         rows = [OfferRow.read(row) for row in await conn.fetch(_LOCK_OFFERS, sku_ids)]
-        paused = {ChannelId(row["channel_id"]) for row in await conn.fetch(_PAUSED_CHANNELS)}
-        stocks = await self._stocks(conn, sku_ids, now)
+        closures = await read_closures(conn, sku_ids, [row.listing_id for row in rows])
+        stocks = await read_stocks(conn, sku_ids, now)
+        wishes = StockWishes(self._policy, await read_lags(conn))
         plans: list[OfferPlan] = []
         for sku_id in sku_ids:
             own = [row for row in rows if row.sku_id == sku_id]
-            planned = plan_sku(stocks[sku_id], own, self._terms, paused, self._bound_permille, now)
+            planned = plan_sku(stocks[sku_id], own, self._terms, closures, wishes, now)
             plans += [plan for plan in planned if plan.row.listing_id in claimed]
         return plans
-
-    async def _stocks(
-        self, conn: Connection, sku_ids: Sequence[SkuId], now: datetime
-    ) -> dict[SkuId, SkuStock]:
-        shelves: dict[SkuId, list[ShelfStock]] = {sku_id: [] for sku_id in sku_ids}
-        for row in await conn.fetch(_FREE_CODES, sku_ids, now):
-            values = dict(row)
-            shelves[SkuId(values.pop("sku_id"))].append(ShelfStock(**values))
-        prices: dict[SkuId, dict[str, int]] = {sku_id: {} for sku_id in sku_ids}
-        for row in await conn.fetch(_BASE_PRICES, sku_ids):
-            prices[SkuId(row["sku_id"])][str(row["currency"])] = int(row["base_price_minor"])
-        return {sku_id: SkuStock(tuple(shelves[sku_id]), prices[sku_id]) for sku_id in sku_ids}
 
     async def _write_plans(self, conn: Connection, plans: Sequence[OfferPlan], now: datetime) -> None:
         await conn.execute(
@@ -232,7 +207,7 @@ class Outbox:
             [plan.row.showing for plan in told],
             [plan.promised_total for plan in told],
             [plan.available for plan in told],
-            self._bound_permille,
+            [plan.sku_policy.bound_permille.value for plan in told],
             now,
         )
         same = [plan for plan in plans if not plan.tells]
@@ -300,15 +275,9 @@ class Outbox:
             [offer.held for offer in seen],
         )
 
-    async def repair(self, terms: ChannelTerms, at: datetime) -> list[Drift]:
-        """Send offers out again that were seen at `at` to differ from what the channel acknowledged.
-
-        Call it after orders placed before `at` were taken in: a sale we have not heard of is not drift.
-        """
+    async def end_doubts(self, terms: ChannelTerms, at: datetime) -> None:
+        """Take what was seen at `at`, after the last telling, for what the channel shows."""
         await self._pool.execute(_SETTLE_DOUBTS, terms.channel_id, at)
-        by_net = terms.written_price is PriceBasis.NET
-        rows = await self._pool.fetch(_REPAIR_DRIFT, terms.channel_id, at, by_net)
-        return [Drift(**dict(row)) for row in rows]
 
     async def drop_read_marks(self) -> None:
         """Forget marks that every channel has read."""

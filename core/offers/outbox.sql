@@ -69,13 +69,13 @@ JOIN listing ON listing.listing_id = offer.listing_id
 WHERE listing.channel_id = $1::int
     AND offer.dirty_version > offer.acked_version
     AND offer.retry_at <= $2::timestamptz
-ORDER BY offer.dirty_since, listing.listing_id
+ORDER BY offer.urgent DESC, offer.dirty_since, listing.listing_id
 LIMIT $3::int
 
 -- name: lock_offers
 -- All offers of some SKUs, on every channel, locked in key order: who raises a promise must see the others'.
 SELECT offer.listing_id, listing.channel_id, listing.listing_ref, listing.sku_id, listing.enabled,
-    offer.dirty_version, offer.telling_quantity, offer.doubt_quantity,
+    offer.dirty_version, offer.dirty_since, offer.telling_quantity, offer.doubt_quantity,
     offer.published_quantity, offer.published_price_minor, offer.published_net_minor, offer.published_on,
     offer.observed_quantity, offer.counted_there
 FROM offer
@@ -83,17 +83,6 @@ JOIN listing ON listing.listing_id = offer.listing_id
 WHERE listing.sku_id = ANY ($1::int[])
 ORDER BY offer.listing_id
 FOR UPDATE OF offer
-
--- name: paused_channels
-SELECT channel_id FROM channel WHERE paused_at IS NOT NULL
-
--- name: free_codes
-SELECT sku_id, nullif(expires_at, 'infinity') AS expires_at, unit_cost_minor, currency, free
-FROM shelf_stock
-WHERE sku_id = ANY ($1::int[]) AND expires_at > $2::timestamptz
-
--- name: base_prices
-SELECT sku_id, currency, base_price_minor FROM sku_price WHERE sku_id = ANY ($1::int[])
 
 -- name: write_wanted
 UPDATE offer
@@ -120,9 +109,9 @@ WHERE offer.listing_id = wanted.listing_id
 INSERT INTO promise (listing_id, quantity, price_minor, before_quantity, promised_total, available,
     bound_permille, promised_at)
 SELECT told.listing_id, told.quantity, told.price_minor, told.before_quantity, told.promised_total, told.available,
-    $7::int, $8::timestamptz
-FROM unnest($1::int[], $2::int[], $3::bigint[], $4::int[], $5::int[], $6::int[])
-    told(listing_id, quantity, price_minor, before_quantity, promised_total, available)
+    told.bound_permille, $8::timestamptz
+FROM unnest($1::int[], $2::int[], $3::bigint[], $4::int[], $5::int[], $6::int[], $7::int[])
+    told(listing_id, quantity, price_minor, before_quantity, promised_total, available, bound_permille)
 
 -- name: settle_published
 -- The channel acknowledged: this is what it shows. The mark is cleared only for the version it was told. Where it
@@ -152,6 +141,7 @@ settled AS (
         acked_version = CASE WHEN told.final THEN told.version ELSE offer.acked_version END,
         retry_at = CASE WHEN told.final THEN $10::timestamptz ELSE $9::timestamptz END,
         counted_there = offer.counted_there AND offer.dirty_version > told.version,
+    urgent = offer.urgent AND offer.dirty_version > told.version,
         failures = 0,
         refusal = NULL
     FROM told
@@ -176,6 +166,7 @@ SELECT lag_seconds FROM told WHERE lag_seconds IS NOT NULL
 -- Nothing had to be told.
 UPDATE offer
 SET acked_version = CASE WHEN same.final THEN same.version ELSE offer.acked_version END,
+    urgent = offer.urgent AND offer.dirty_version > same.version,
     retry_at = CASE WHEN same.final THEN '-infinity' ELSE $4::timestamptz END,
     sale_at = CASE WHEN same.final THEN NULL ELSE offer.sale_at END
 FROM unnest($1::int[], $2::bigint[], $3::boolean[]) same(listing_id, version, final)
@@ -186,6 +177,7 @@ WHERE offer.listing_id = same.listing_id
 -- Looked at again when something changes.
 UPDATE offer
 SET acked_version = refused.version,
+    urgent = offer.urgent AND offer.dirty_version > refused.version,
     telling_quantity = NULL,
     told_sale_at = NULL,
     failures = offer.failures + 1,
@@ -237,49 +229,12 @@ WHERE listing.listing_id = offer.listing_id
     AND offer.observed_at = $2::timestamptz
     AND offer.told_at < $2::timestamptz
 
--- name: repair_drift
--- A settled offer that was seen to differ after it was last told: what was seen is what it shows, so the
--- difference to what is wanted goes out again. The price is compared on the side that is written ($3: net).
--- Units that buyers hold at the channel may be missing from what it shows; that is no drift.
-WITH drifted AS (
-    SELECT offer.listing_id, listing.listing_ref, offer.published_quantity, offer.observed_quantity,
-        offer.published_on, offer.observed_on,
-        CASE WHEN $3::boolean THEN offer.published_net_minor ELSE offer.published_price_minor END AS published_minor,
-        CASE WHEN $3::boolean THEN offer.observed_net_minor ELSE offer.observed_price_minor END AS observed_minor
-    FROM offer
-    JOIN listing ON listing.listing_id = offer.listing_id
-    WHERE listing.channel_id = $1::int
-        AND offer.dirty_version = offer.acked_version
-        AND offer.refusal IS NULL
-        AND offer.observed_at = $2::timestamptz
-        AND offer.observed_at > offer.published_at
-        AND (
-            (offer.observed_on <> offer.published_on AND offer.observed_held = 0)
-            OR (
-                offer.observed_on
-                AND offer.published_quantity NOT IN (
-                    offer.observed_quantity, offer.observed_quantity + offer.observed_held
-                )
-            )
-            OR (offer.observed_on AND CASE
-                WHEN $3::boolean THEN offer.observed_net_minor <> offer.published_net_minor
-                ELSE offer.observed_price_minor <> offer.published_price_minor
-            END)
-        )
-    FOR UPDATE OF offer
-)
+-- name: tell_again
+-- A person has decided something about these.
 UPDATE offer
-SET published_quantity = offer.observed_quantity,
-    published_price_minor = offer.observed_price_minor,
-    published_net_minor = offer.observed_net_minor,
-    published_on = offer.observed_on,
-    dirty_version = offer.dirty_version + 1,
-    dirty_since = $2::timestamptz,
-    drifts = offer.drifts + 1
-FROM drifted
-WHERE offer.listing_id = drifted.listing_id
-RETURNING drifted.listing_ref, drifted.published_quantity, drifted.observed_quantity, drifted.published_on,
-    drifted.observed_on, drifted.published_minor, drifted.observed_minor
+SET dirty_version = offer.dirty_version + 1, dirty_since = $2::timestamptz, retry_at = '-infinity', refusal = NULL,
+    counted_there = true
+WHERE offer.listing_id = ANY ($1::int[])
 
 -- name: drop_read_marks
 -- Marks that every channel has read. Rows behind all cursors are never looked at, so their remains cost nothing.

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 
 from core.db.pool import Record
 from core.errors import PlanRefused
 from core.money.money import Money
+from core.offers.adopted import as_found, price_as_found
+from core.offers.closed import Adopted, Closures, closed_by
+from core.offers.history import Lag, Selling
+from core.offers.matching import SkuFacts
 from core.offers.pricing import PricePlan, plan_price
-from core.offers.stock_policy import ListingStock, QuantityPlan, plan_quantities, promise_now
+from core.offers.stock.quantities import codes_of_groups, plan_quantities, promise_now
+from core.offers.stock.rules import ListingPolicy, SkuPolicy, StockPolicy
+from core.offers.stock.wants import ListingStock, QuantityPlan
 from core.offers.terms import ChannelTerms
 from core.types import ChannelId, ListingId, ListingRef, PriceBasis, SkuId
+
+_WHOLE_PPM = 1_000_000
+# An increase waits for the decreases of others, but not for a channel that does not answer.
+_PATIENCE = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +37,17 @@ class ShelfStock:
 
 @dataclass(frozen=True, slots=True)
 class SkuStock:
-    """What we hold of a SKU, and what it should bring, by currency."""
+    """What we hold of a SKU, what it should bring, by currency, what it is and how it sells."""
 
     shelves: tuple[ShelfStock, ...]
     base_price_minor: Mapping[str, int]
+    facts: SkuFacts = field(default_factory=SkuFacts)
+    selling: Selling = field(default_factory=lambda: Selling({}))
+
+    def facts_at(self, now: datetime) -> SkuFacts:
+        """What rules look at, with how long the code that is sold next stays valid."""
+        expiries = [shelf.expires_at for shelf in self.shelves if shelf.free > 0 and shelf.expires_at]
+        return replace(self.facts, validity=min(expiries) - now if expiries else None)
 
     def free_after(self, moment: datetime) -> int:
         """Free codes that are still valid after a moment."""
@@ -61,6 +78,7 @@ class OfferRow:
     sku_id: SkuId
     enabled: bool
     dirty_version: int
+    dirty_since: datetime
     telling_quantity: int | None
     doubt_quantity: int | None
     published_quantity: int | None
@@ -107,6 +125,8 @@ class OfferPlan:
     quantity_changed: bool
     available: int
     promised_total: int
+    policy: ListingPolicy
+    sku_policy: SkuPolicy
     why: dict[str, object]
 
     @property
@@ -120,84 +140,168 @@ class OfferPlan:
         return self.quantity > self.row.showing
 
 
+@dataclass(frozen=True, slots=True)
+class StockWishes:
+    """What the operator wants of quantities, and how late each channel learns of sales elsewhere."""
+
+    policy: StockPolicy
+    lags: Mapping[ChannelId, Lag]
+
+
 def plan_sku(
     stock: SkuStock,
     rows: Sequence[OfferRow],
     terms: Mapping[ChannelId, ChannelTerms],
-    paused: set[ChannelId],
-    bound_permille: int,
+    closures: Closures,
+    wishes: StockWishes,
     now: datetime,
 ) -> list[OfferPlan]:
     """Plans for those listings of a SKU whose channels are configured; each sees what the others show."""
     known = [row for row in rows if row.channel_id in terms]
-    prices = {row.listing_id: _price(stock, terms[row.channel_id]) for row in known}
-    available = stock.free_after(now)
-    wants = [
-        _listing_stock(row, stock, terms[row.channel_id], prices[row.listing_id], paused, now)
+    prices = {
+        row.listing_id: _price(stock, terms[row.channel_id], closures.prices.get(row.listing_id))
         for row in known
-    ]
-    quantities = plan_quantities(available, bound_permille, wants)
-    showing = {row.listing_id: row.showing for row in rows}
+    }
+    facts = stock.facts_at(now)
+    sku_policy = wishes.policy.of_sku(facts)
+    wants = {
+        row.listing_id: _listing_stock(
+            row, stock, facts, terms[row.channel_id], prices[row.listing_id], closures, wishes, now
+        )
+        for row in known
+    }
+    standing = Standing(
+        stock.free_after(now), sku_policy, wants, {row.listing_id: row.showing for row in rows}
+    )
+    quantities = as_found(
+        plan_quantities(standing.available, sku_policy, list(wants.values())), closures.quantities
+    )
     plans = []
     for row in known:
-        others = sum(showing.values()) - showing[row.listing_id]
-        plan = _plan(
-            row,
-            terms[row.channel_id],
-            quantities[row.listing_id],
-            prices[row.listing_id],
-            others,
-            available,
-            bound_permille,
-        )
+        promise = _promise(row, standing, quantities, now)
+        plan = _plan(row, terms[row.channel_id], promise, prices[row.listing_id], standing)
         if plan.tells:
-            showing[row.listing_id] = max(showing[row.listing_id], plan.quantity)
+            standing.showing[row.listing_id] = max(standing.showing[row.listing_id], plan.quantity)
         plans.append(plan)
     return plans
 
 
-def _price(stock: SkuStock, terms: ChannelTerms) -> PricePlan | str:
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a SKU stands while its listings are told one after the other: `showing` grows with what is told.
+
+    It also has listings of channels that are not configured: what they may show is promised all the same.
+    """
+
+    available: int
+    policy: SkuPolicy
+    listings: Mapping[ListingId, ListingStock]
+    showing: dict[ListingId, int]
+
+    def others(self, listing_id: ListingId, codes: int) -> int:
+        """What all others may show of a part of the stock: those confined to it, and the unconfigured."""
+        return sum(
+            quantity
+            for other, quantity in self.showing.items()
+            if other != listing_id and (other not in self.listings or self.listings[other].sellable <= codes)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Promise:
+    """What a listing should show, what it may be told now, and what holds it back."""
+
+    wanted: QuantityPlan
+    quantity: int
+    held: str | None
+
+
+def _promise(
+    row: OfferRow, standing: Standing, quantities: Mapping[ListingId, QuantityPlan], now: datetime
+) -> _Promise:
+    """As far as the bound has room on every part of the stock, and once the others have gone down."""
+    wanted = quantities[row.listing_id]
+    lowering = [
+        standing.listings[other].channel
+        for other, plan in quantities.items()
+        if other != row.listing_id and plan.quantity < standing.showing[other]
+    ]
+    if wanted.quantity > row.showing and lowering and now - row.dirty_since < _PATIENCE:
+        return _Promise(wanted, row.showing, f"{', '.join(sorted(lowering))} must show less first")
+    own = standing.listings[row.listing_id]
+    promise = _Promise(wanted, wanted.quantity, None)
+    for codes in codes_of_groups(standing.available, list(standing.listings.values())):
+        if codes >= own.sellable:
+            others, bound = standing.others(row.listing_id, codes), standing.policy.bound_permille.value
+            quantity, held = promise_now(promise.quantity, row.showing, others, codes, bound)
+            promise = _Promise(wanted, quantity, held or promise.held)
+    return promise
+
+
+def _price(stock: SkuStock, terms: ChannelTerms, adopted: Adopted | None) -> PricePlan | str:
     """The price on a channel, or why there is none: then the listing is off, and only this one."""
     base = stock.base_price_minor.get(terms.currency)
     if base is None:
         return f"no base price: set one in {terms.currency}"
+    cost = stock.highest_cost(terms.currency)
     try:
-        return plan_price(
-            Money(base, terms.currency), terms.price, terms.plan, stock.highest_cost(terms.currency)
-        )
+        wanted = plan_price(Money(base, terms.currency), terms.price, terms.plan, cost)
+        # Who wants almost nothing gets the floor.
+        least = plan_price(Money(1, terms.currency), terms.price, terms.plan, cost) if adopted else wanted
     except PlanRefused as refused:
         return str(refused)
+    return price_as_found(wanted, least, adopted, terms.plan, terms.written_price)
 
 
 def _listing_stock(
     row: OfferRow,
     stock: SkuStock,
+    facts: SkuFacts,
     terms: ChannelTerms,
     price: PricePlan | str,
-    paused: set[ChannelId],
+    closures: Closures,
+    wishes: StockWishes,
     now: datetime,
 ) -> ListingStock:
+    own = terms.listing_stock.get(row.listing_ref)
+    days = terms.min_validity.days
     return ListingStock(
         listing_id=row.listing_id,
         channel=terms.name,
-        rule=terms.stock,
-        on=row.enabled and row.channel_id not in paused and isinstance(price, PricePlan),
+        policy=wishes.policy.of_listing(facts, terms.stock, own),
+        closed=_closed(row, price, closures),
         sellable=stock.free_after(now + terms.min_validity),
         authoritative=terms.reservation_is_authoritative,
         largest_quantity=terms.largest_quantity,
+        tier=terms.tier,
+        sold_per_second=stock.selling.per_second.get(row.channel_id, 0.0),
+        elsewhere_per_second=stock.selling.elsewhere(row.channel_id),
+        mean_quantity=stock.selling.mean_quantity,
+        lag=wishes.lags.get(row.channel_id, Lag()),
+        proceeds_ppm=_proceeds_ppm(stock, price),
+        sellable_why=f"codes valid for {days} days and more" if days else "codes that can be sold",
+        sellable_source=f"channels.{terms.name}.min_validity_days" if days else "stock",
     )
 
 
+def _closed(row: OfferRow, price: PricePlan | str, closures: Closures) -> str | None:
+    """Why a listing may show nothing at all; None: it may."""
+    closed = closed_by(closures, row.channel_id, row.sku_id, row.listing_id, enabled=row.enabled)
+    if closed is not None:
+        return closed
+    return f"there is no price: {price}" if isinstance(price, str) else None
+
+
+def _proceeds_ppm(stock: SkuStock, price: PricePlan | str) -> int | None:
+    """What a unit leaves us in relation to what it should bring: so currencies compare without a rate."""
+    base = None if isinstance(price, str) else stock.base_price_minor.get(price.net.currency)
+    return None if isinstance(price, str) or not base else price.net.amount_minor * _WHOLE_PPM // base
+
+
 def _plan(
-    row: OfferRow,
-    terms: ChannelTerms,
-    wanted: QuantityPlan,
-    price: PricePlan | str,
-    others: int,
-    available: int,
-    bound_permille: int,
+    row: OfferRow, terms: ChannelTerms, promise: _Promise, price: PricePlan | str, standing: Standing
 ) -> OfferPlan:
-    quantity, held = promise_now(wanted.quantity, row.showing, others, available, bound_permille)
+    quantity = promise.quantity
     # Without a price there is nothing to write: the listing goes off at the price it has.
     price_minor = (
         price.gross.amount_minor if isinstance(price, PricePlan) else (row.published_price_minor or 0)
@@ -214,7 +318,7 @@ def _plan(
     )
     return OfferPlan(
         row=row,
-        wanted_quantity=wanted.quantity,
+        wanted_quantity=promise.wanted.quantity,
         quantity=quantity,
         price_minor=price_minor,
         net_minor=net_minor,
@@ -223,9 +327,11 @@ def _plan(
         tells=quantity_changed or price_changed,
         price_changed=price_changed,
         quantity_changed=quantity_changed,
-        available=available,
-        promised_total=others + quantity,
-        why=_why(wanted, price, held),
+        available=standing.available,
+        promised_total=standing.others(row.listing_id, standing.available) + quantity,
+        policy=standing.listings[row.listing_id].policy,
+        sku_policy=standing.policy,
+        why=_why(promise, price),
     )
 
 
@@ -233,15 +339,27 @@ def _price_differs(row: OfferRow, terms: ChannelTerms, price_minor: int, net_min
     """Compared on the side that is written: the other side is the channel's own sum."""
     if row.in_doubt:
         return True
-    if terms.written_price is PriceBasis.NET:
-        return row.published_net_minor != net_minor
-    return row.published_price_minor != price_minor
+    by_net = terms.written_price is PriceBasis.NET
+    published, wanted = (
+        (row.published_net_minor, net_minor) if by_net else (row.published_price_minor, price_minor)
+    )
+    # Less than the channel's own step it cannot show.
+    return published is None or abs(published - wanted) >= terms.drift.price_step_minor
 
 
-def _why(wanted: QuantityPlan, price: PricePlan | str, held: str | None) -> dict[str, object]:
-    quantity = [{"rule": s.rule, "quantity": s.quantity, "why": s.why} for s in wanted.steps]
-    if held:
-        quantity.append({"rule": "held back", "quantity": wanted.quantity, "why": held})
+def _why(promise: _Promise, price: PricePlan | str) -> dict[str, object]:
+    quantity = [
+        {"rule": s.rule, "quantity": s.quantity, "why": s.why, "source": s.source}
+        for s in promise.wanted.steps
+    ]
+    if promise.held:
+        held = {
+            "rule": "held back",
+            "quantity": promise.quantity,
+            "why": promise.held,
+            "source": "the outbox",
+        }
+        quantity.append(held)
     if isinstance(price, str):
         steps: list[dict[str, object]] = [{"rule": "no price", "amount_minor": 0, "why": price}]
     else:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
 from core.money.splits import SplitPlan
+from core.offers.drift import DriftRule
+from core.offers.guard import GuardRule
 from core.offers.pricing import PriceRule
-from core.offers.stock_policy import StockRule
+from core.offers.stock.rules import StockRule
 from core.orders.risk import RiskRule
-from core.types import ChannelId, PriceBasis
+from core.types import ChannelId, ListingRef, PriceBasis
 
 
 class Shortage(StrEnum):
@@ -41,3 +44,8 @@ class ChannelTerms:
     # How long a paid order may wait for codes before the shortage policy acts.
     patience: timedelta = timedelta(minutes=10)
     risk: RiskRule = field(default_factory=RiskRule)
+    drift: DriftRule = field(default_factory=DriftRule)
+    guard: GuardRule = field(default_factory=GuardRule)
+    # What the operator says of single listings there, and the tier that rules on SKUs know the channel by.
+    listing_stock: Mapping[ListingRef, StockRule] = field(default_factory=dict)
+    tier: str = ""

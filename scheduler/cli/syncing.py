@@ -17,7 +17,7 @@ from scheduler.cli.output import print_json, say
 from scheduler.cli.session import Session, pass_session
 from scheduler.cli.stock import known_channel
 from scheduler.composition import open_core, utc_now
-from scheduler.terms import bound_permille
+from scheduler.stock_terms import stock_policy
 from scheduler.tokens import local_token, token_file
 
 _ASK_SECONDS = 5.0
@@ -68,7 +68,7 @@ def sync_now(session: Session, channel: str | None, as_json: bool) -> None:
 
 async def _sync(settings: Settings, names: Sequence[str]) -> list[Synced]:
     async with open_core(settings, "consignd sync") as core:
-        outbox = Outbox(core.pool, {}, bound_permille(settings), utc_now)
+        outbox = Outbox(core.pool, {}, stock_policy(settings.stock), utc_now)
         for name in names:
             async with core.pool.acquire() as conn:
                 channel_id = await known_channel(conn, settings, name)

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from core.db.pool import Pool
 from core.money.splits import Party, SplitPlan, SplitRule
 from core.offers.outbox import Outbox
+from core.offers.stock.rules import StockPolicy
 from tests.factories import NOW, add_codes, add_shop, terms_of
 
 PLAN = SplitPlan.of("all", 1, [SplitRule(Party.CONSIGNOR, rest=True)])
@@ -22,7 +23,7 @@ async def test_a_shelf_that_grows_too_old_for_a_channel_lowers_its_offer(pool: P
     def now() -> datetime:
         return clock[0]
 
-    outbox = Outbox(pool, {shop.channel_id: terms}, 1000, now)
+    outbox = Outbox(pool, {shop.channel_id: terms}, StockPolicy(), now)
     await outbox.collect_expired(terms)
     first = await outbox.claim(shop.channel_id, 10)
     assert [plan.quantity for plan in first.plans] == [7]
@@ -38,7 +39,7 @@ async def test_a_shelf_that_grows_too_old_for_a_channel_lowers_its_offer(pool: P
 async def test_the_bound_on_promises_is_a_rule_of_the_schema_too(pool: Pool) -> None:
     shop = await add_shop(pool, codes=3)
     terms = terms_of(shop.channel_id, shop.channel, 1, PLAN)
-    outbox = Outbox(pool, {shop.channel_id: terms}, 1000, lambda: NOW)
+    outbox = Outbox(pool, {shop.channel_id: terms}, StockPolicy(), lambda: NOW)
     await outbox.claim(shop.channel_id, 10)
     row = await pool.fetchrow("SELECT quantity, promised_total, available FROM promise")
     assert row is not None

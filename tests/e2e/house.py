@@ -26,6 +26,7 @@ from scheduler.composition import Channels, Core, open_channels, open_core, utc_
 from scheduler.daemon import Daemon
 from scheduler.demo.house import link_everything, stock_up, write_settings
 from scheduler.demo.markets import DemoSku, channel_name, list_everywhere, listing_ref_of, make_markets
+from scheduler.stock_terms import stock_policy
 from scheduler.terms import bound_permille
 from web.services import ServedChannel
 
@@ -176,7 +177,7 @@ def _adjusted(core: Core, channels: Channels, adjust: Adjust) -> Channels:
         for name, channel in channels.by_name.items()
     }
     terms = {channel.terms.channel_id: channel.terms for channel in by_name.values()}
-    return Channels(by_name, Outbox(core.pool, terms, bound_permille(core.settings), utc_now))
+    return Channels(by_name, Outbox(core.pool, terms, stock_policy(core.settings.stock), utc_now))
 
 
 async def _stop(task: asyncio.Task[None], leave: asyncio.Event) -> None:

@@ -36,6 +36,7 @@ from core.money.money import Money
 from core.money.splits import Party, SplitPlan, SplitRule
 from core.offers.catalogue import NewSku, Sku, add_channel, add_sku, link_listing, set_base_price
 from core.offers.outbox import Outbox
+from core.offers.stock.rules import StockPolicy
 from core.offers.terms import ChannelTerms, Shortage
 from core.orders.intake import TakenIn
 from core.orders.orders import Order, find_order
@@ -260,7 +261,9 @@ async def open_bench(
             await import_codes(core, sku, codes, folder, 1)
         stalls = [await _open_stall(core, sku, number, patience) for number in range(channels)]
         terms = {stall.terms.channel_id: stall.terms for stall in stalls}
-        yield Bench(core, sku, stalls, Outbox(core.pool, terms, bound_permille, utc_now), folder)
+        yield Bench(
+            core, sku, stalls, Outbox(core.pool, terms, StockPolicy.bounded(bound_permille), utc_now), folder
+        )
 
 
 @asynccontextmanager
@@ -268,7 +271,9 @@ async def open_again(bench: Bench) -> AsyncIterator[Bench]:
     """The same database and channels seen by another process that has just started."""
     async with open_core(bench.core.settings, "test") as core:
         terms = {stall.terms.channel_id: stall.terms for stall in bench.stalls}
-        yield Bench(core, bench.sku, bench.stalls, Outbox(core.pool, terms, 1000, utc_now), bench.folder)
+        yield Bench(
+            core, bench.sku, bench.stalls, Outbox(core.pool, terms, StockPolicy(), utc_now), bench.folder
+        )
 
 
 async def import_codes(core: Core, sku: Sku, count: int, folder: Path, seed: int) -> None:

@@ -17,9 +17,11 @@ from connectors.kit.traits import Contract, RateLimit, Traits
 from core.errors import PlanRefused
 from core.money.money import Money
 from core.money.splits import Base, Party, SplitPlan, commission
-from core.offers.stock_policy import StockRule
+from core.offers.matching import SkuFacts
+from core.offers.stock.rules import CountBuffer, ListingPolicy
 from core.offers.terms import ChannelTerms, Shortage
 from core.types import ChannelId, PriceBasis
+from scheduler.stock_terms import stock_policy
 from scheduler.terms import bound_permille, channel_terms, pull_seconds, split_plan
 
 TRAITS = Traits(
@@ -49,6 +51,10 @@ def plan(*rules: WrittenRule) -> SplitPlan:
 
 def terms(settings: Settings, traits: Traits = TRAITS, own: SplitPlan | None = None) -> ChannelTerms:
     return channel_terms(settings, "shop", ChannelId(3), 7, own or plan(), traits)
+
+
+def policy_of(settings: Settings, made: ChannelTerms) -> ListingPolicy:
+    return stock_policy(settings.stock).of_listing(SkuFacts(), made.stock, None)
 
 
 SHOP = """
@@ -117,7 +123,13 @@ def test_a_marketplace_that_trades_in_one_currency_says_which(tmp_path: Path) ->
 
 def test_what_is_not_written_is_what_the_connector_declares(tmp_path: Path) -> None:
     made = terms(written(tmp_path, SHOP))
-    assert made.stock == StockRule()
+    assert made.tier == "shop"
+    resting = policy_of(written(tmp_path, SHOP), made)
+    assert (resting.share_ppm.value, resting.cap.value, resting.buffer.value) == (
+        1_000_000,
+        None,
+        CountBuffer(0),
+    )
     assert made.hold == timedelta(hours=2)
     assert made.largest_quantity == 321
     assert made.written_price is PriceBasis.NET
@@ -148,7 +160,9 @@ price = { markup_percent = "-2.5", rounding_minor = 100, ending_minor = 99 }
         tmp_path, text + "[stock]\nbound = 1.5\nbuffer = 2\ncap = 50\n[price]\nfloor_margin_percent = 3\n"
     )
     made = terms(settings)
-    assert made.stock == StockRule(share_ppm=250_000, cap=7, buffer=2)
+    resting = policy_of(settings, made)
+    assert (resting.share_ppm.value, resting.cap.value, resting.buffer.value) == (250_000, 7, CountBuffer(2))
+    assert (resting.cap.source, resting.buffer.source) == ("channels.shop.stock.cap", "stock.buffer")
     assert (made.price.markup_ppm, made.price.floor_margin_ppm) == (-25_000, 30_000)
     assert (made.price.rounding_minor, made.price.ending_minor) == (100, 99)
     assert made.shortage is Shortage.CANCEL

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 import config
 from config.problems import SettingsRefused
 from config.settings import Settings
+from config.stock import Buffer
 
 KEY = base64.b64encode(bytes(range(32))).decode()
 SPLITS = '[splits.default]\nrules = [{ party = "consignor", rest = true }]\n'
@@ -126,8 +127,8 @@ def test_a_channel_overrides_only_what_it_says(write: Write) -> None:
         + "stock = { share = 0.5, buffer = 0 }\nprice = { rounding_minor = 10 }\n"
     )
     found = Settings.load(write(text), {})
-    stock, price = found.stock_of("eneba"), found.price_of("eneba")
-    assert (stock.share, stock.cap, stock.buffer, stock.bound) == (Decimal("0.5"), 9, 0, Decimal(1))
+    stock, price = found.channels["eneba"].stock, found.price_of("eneba")
+    assert (stock.share, stock.cap, stock.buffer) == (Decimal("0.5"), None, Buffer(codes=0))
     assert (price.markup_percent, price.rounding_minor, price.ending_minor) == (Decimal(5), 10, None)
 
 

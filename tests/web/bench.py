@@ -48,6 +48,7 @@ from core.offers.catalogue import (
     set_base_price,
 )
 from core.offers.outbox import Outbox
+from core.offers.stock.rules import StockPolicy
 from core.offers.terms import ChannelTerms
 from core.orders.closing import SaleCloser
 from core.orders.fulfilment import Fulfilment
@@ -317,7 +318,7 @@ async def _build(pool: Pool, folder: Path, http: ClientSession, title: str, risk
         allocator=allocator,
         intake=intake,
         fulfilment=fulfilment,
-        outbox=Outbox(pool, by_id, 1000, now),
+        outbox=Outbox(pool, by_id, StockPolicy(), now),
         opener=opener,
         importer=Importer(pool, vault, now),
         channels=channels,

@@ -1,0 +1,10 @@
+-- name: free_codes
+SELECT sku_id, nullif(expires_at, 'infinity') AS expires_at, unit_cost_minor, currency, free
+FROM shelf_stock
+WHERE sku_id = ANY ($1::int[]) AND expires_at > $2::timestamptz
+
+-- name: base_prices
+SELECT sku_id, currency, base_price_minor FROM sku_price WHERE sku_id = ANY ($1::int[])
+
+-- name: sku_facts
+SELECT sku_id, tags, brand, kind, region, face_value_minor, face_currency FROM sku WHERE sku_id = ANY ($1::int[])

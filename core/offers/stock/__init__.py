@@ -1,0 +1,1 @@
+"""Decides how many codes each listing shows: rules, buffers, and how the bound is shared out."""
