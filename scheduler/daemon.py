@@ -19,7 +19,9 @@ from prometheus_client import CollectorRegistry
 from core.db.leases import Leases
 from core.db.pool import DATABASE_FAILURES
 from core.errors import ConsigndError, UnknownChannel
+from core.offers.guarding import Guard
 from core.offers.measuring import Measuring
+from core.offers.reconciling import Reconciliation
 from core.types import ChannelId
 from scheduler.composition import Channels, Core, utc_now
 from scheduler.driver import ChannelDriver, Drive, Pace
@@ -54,6 +56,7 @@ class Daemon:
         self._timetable = AsyncIOScheduler(timezone="UTC", job_defaults=_JOB_DEFAULTS)
         self._name = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"
         self._leases = Leases(core.pool, self._name, self._settings.sync.lease_seconds)
+        self._guard = Guard(core.pool, utc_now)
         self._drivers: dict[ChannelId, ChannelDriver] = {}
         self._turned_at = time.monotonic()
         self.address = ""
@@ -135,6 +138,7 @@ class Daemon:
             self._channels.outbox,
             core.intake,
             core.fulfilment,
+            self._guard,
             self._timetable,
             self.callback_url if self._settings.web.public_url else None,
             self._metrics.note,
@@ -178,6 +182,8 @@ class Daemon:
 
     async def _clean(self) -> None:
         await self._channels.outbox.drop_read_marks()
+        await self._guard.drop_old()
+        await Reconciliation(self._core.pool, utc_now).drop_old()
 
     # The web room.
 
@@ -208,6 +214,7 @@ class Daemon:
             outbox=self._channels.outbox,
             opener=core.opener,
             importer=core.importer,
+            guard=self._guard,
             channels=self._channels.by_name,
             bound_permille=bound_permille(settings),
             lanes=settings.sync.lanes,

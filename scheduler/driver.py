@@ -20,6 +20,7 @@ from connectors.kit.abilities import (
 )
 from core.db.leases import note_health
 from core.db.pool import Pool
+from core.offers.guarding import Guard
 from core.offers.outbox import Outbox, move_cursor, read_cursor
 from core.offers.reconciling import Reconciliation
 from core.offers.terms import ChannelTerms
@@ -27,6 +28,7 @@ from core.orders.fulfilment import Fulfilment
 from core.orders.intake import Intake
 from scheduler.composition import utc_now
 from scheduler.loops.deliver import Deliverer
+from scheduler.loops.guard import GuardWatch
 from scheduler.loops.loop import Health, Loop, Work
 from scheduler.loops.pull import Puller
 from scheduler.loops.push import Pusher
@@ -37,6 +39,7 @@ _TERMS = "terms"
 _SEEN_EVERY_SECONDS = 30.0
 _STOP_SECONDS = 6.0
 _REGISTER_SECONDS = 300.0
+_GUARD_SECONDS = 2.0
 
 _log = structlog.get_logger()
 
@@ -60,6 +63,7 @@ class Drive:
     outbox: Outbox
     intake: Intake
     fulfilment: Fulfilment
+    guard: Guard
     timetable: AsyncIOScheduler
     # Where the channel's callbacks arrive; None when the daemon cannot be reached from outside.
     callback_url: Callable[[str], str] | None
@@ -89,7 +93,7 @@ class ChannelDriver:
         """A loop for each ability that the connector has."""
         drive, terms, connector, pace = self._drive, self.terms, self.channel.connector, self._pace
         wake_push = self._waker("push")
-        deliverer = Deliverer(drive.fulfilment, drive.outbox, terms, connector, wake_push)
+        deliverer = Deliverer(drive.fulfilment, drive.outbox, drive.guard, terms, connector, wake_push)
         self._add("deliver", deliverer.deliver, pace.deliver_seconds)
         puller = None
         if isinstance(connector, PublishesOffers):
@@ -104,6 +108,8 @@ class ChannelDriver:
             compared = Reconciliation(drive.pool, utc_now)
             reconciler = Reconciler(drive.outbox, compared, terms, connector, utc_now, pull, wake_push)
             self._add("reconcile", reconciler.reconcile, pace.reconcile_seconds)
+        if terms.guard.lines:
+            self._add("guard", GuardWatch(drive.guard, terms, wake_push).watch, _GUARD_SECONDS)
         if isinstance(connector, ReportsPayouts):
             self._add(
                 "payouts", PayoutReader(drive.pool, terms, connector, utc_now).read, pace.payouts_seconds

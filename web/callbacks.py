@@ -29,9 +29,10 @@ from connectors.kit.messages import (
 )
 from core.db.pool import DATABASE_FAILURES
 from core.errors import InvalidInput, OrderHeld, ReferenceReused, StaleVersion
+from core.offers.switches import refused_by_switch
 from core.offers.terms import ChannelTerms
 from core.orders.orders import find_order
-from core.types import LineCodes, OrderRef, OrderState
+from core.types import Asked, LineCodes, ListingRef, OrderRef, OrderState
 from web.metrics import WebMetrics
 from web.services import ServedChannel, Services
 
@@ -54,6 +55,11 @@ _GRANTED = frozenset(
         OrderState.DELIVERED,
     }
 )
+
+_YES = "granted"
+_PROVIDED = "provided"
+# How long the answer may wait until a failure is counted.
+_COUNTING_SECONDS = 1.0
 
 T = TypeVar("T")
 _log = structlog.get_logger()
@@ -105,6 +111,7 @@ class CallbackDesk:
     ) -> tuple[str, _Answer]:
         log = _log.bind(channel=channel.terms.name)
         kind = "unread"
+        callback: Callback | None = None
         try:
             connector.verify_callback(request)
             callback = connector.parse_callback(request)
@@ -114,13 +121,37 @@ class CallbackDesk:
             log.warning("callback.refused", kind=kind, status=refused.status, reason=str(refused))
             return kind, _Answer(CallbackReply(refused.status, b"refused\n", "text/plain"), "refused")
         except _Failed as failed:
-            return kind, _again(failed.outcome)
+            answer = _again(failed.outcome)
         except Exception:
             # The channel must hear "again" whatever broke; what broke stands in the log.
             log.exception("callback.failed", kind=kind)
-            return kind, _again("error")
-        log.info("callback.answered", kind=kind, outcome=answer.outcome, **_ids(callback))
+            answer = _again("error")
+        else:
+            log.info("callback.answered", kind=kind, outcome=answer.outcome, **_ids(callback))
+        await self._count(channel.terms, callback, answer.outcome)
         return kind, answer
+
+    async def _count(self, terms: ChannelTerms, callback: Callback | None, outcome: str) -> None:
+        """Tell the guard what the channel will count of us; the answer waits for that only a moment."""
+        guard = self._services.guard
+        refs: list[ListingRef] = []
+        match callback:
+            case ReserveAsked():
+                asked, order_ref, done = Asked.RESERVE, callback.order.order_ref, outcome == _YES
+                refs = [line.listing_ref for line in callback.order.lines]
+            case ProvideAsked():
+                asked, order_ref, done = Asked.PROVIDE, callback.order_ref, outcome == _PROVIDED
+            case _:
+                return
+        if done:
+            guard.completed(terms, asked, order_ref, refs)
+            return
+        task = asyncio.ensure_future(guard.failed(terms, asked, order_ref, refs))
+        in_time, _ = await asyncio.wait({task}, timeout=_COUNTING_SECONDS)
+        if not in_time:
+            self._follow(task)
+        elif task.result():
+            self._services.wake(terms.channel_id)
 
     async def _dispatch(self, channel: ServedChannel, callback: Callback, deadline: _Deadline) -> _Answer:
         match callback:
@@ -162,10 +193,12 @@ class CallbackDesk:
     ) -> _Answer:
         """Yes only for codes that are kept; a hold whose answer came too late ends by itself."""
         try:
+            if await self._within(deadline, self._stopped(terms, asked)):
+                return _Answer(connector.answer_reserve(asked, granted=False), "not granted: stopped")
             taken = await self._within(
                 deadline, self._services.intake.take_in(terms, asked.order, "callback")
             )
-            outcome = "granted" if taken.state in _GRANTED else f"not granted: {taken.state or 'not ours'}"
+            outcome = _YES if taken.state in _GRANTED else f"not granted: {taken.state or 'not ours'}"
         except _FINAL as refused:
             _log.warning("callback.contradicts", channel=terms.name, reason=str(refused))
             outcome = "not granted: contradicts"
@@ -174,7 +207,16 @@ class CallbackDesk:
                 raise
             outcome = "not granted: too late"
         self._services.wake(terms.channel_id)
-        return _Answer(connector.answer_reserve(asked, granted=outcome == "granted"), outcome)
+        return _Answer(connector.answer_reserve(asked, granted=outcome == _YES), outcome)
+
+    async def _stopped(self, terms: ChannelTerms, asked: ReserveAsked) -> bool:
+        """Whether somebody stopped what is asked for; an order that is known keeps its answer."""
+        order = asked.order
+        refs = [line.listing_ref for line in order.lines]
+        why = await refused_by_switch(self._services.pool, terms.channel_id, order.order_ref, refs)
+        if why is not None:
+            _log.info("order.stopped", channel=terms.name, order_ref=order.order_ref, why=why)
+        return why is not None
 
     async def _provide(
         self,
@@ -191,7 +233,7 @@ class CallbackDesk:
         except _Failed as failed:
             return _Answer(connector.answer_provide_later(asked), f"later: {failed.outcome}")
         self._services.wake(terms.channel_id)
-        return _Answer(connector.answer_provide(asked, lines), "none" if lines is None else "provided")
+        return _Answer(connector.answer_provide(asked, lines), "none" if lines is None else _PROVIDED)
 
     async def _cancel(
         self,

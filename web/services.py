@@ -14,6 +14,7 @@ from core.codes.allocator import Allocator
 from core.codes.custody import CodeOpener
 from core.codes.importer import Importer
 from core.db.pool import Pool
+from core.offers.guarding import Guard
 from core.offers.outbox import Outbox
 from core.offers.terms import ChannelTerms
 from core.orders.fulfilment import Fulfilment
@@ -53,6 +54,7 @@ class Services:
     outbox: Outbox
     opener: CodeOpener
     importer: Importer
+    guard: Guard
     # By the channel's name, as it stands in callback addresses.
     channels: Mapping[str, ServedChannel]
     bound_permille: int

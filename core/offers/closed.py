@@ -26,7 +26,7 @@ _PAUSED = "paused"
 
 @dataclass(frozen=True, slots=True)
 class Adopted:
-    """What a listing shows because it was found so: units, or a price as the buyer sees it and as we are paid."""
+    """What a listing shows because it was found so: units, or a price and what we are paid of it."""
 
     amount: int
     net_minor: int | None

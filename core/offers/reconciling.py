@@ -1,4 +1,4 @@
-"""Moves what a channel was seen to show into repairs, adoptions and questions, as core/offers/drift.py judges."""
+"""Moves what a channel was seen to show into repairs, adoptions and questions, as drift.py judges it."""
 
 from __future__ import annotations
 

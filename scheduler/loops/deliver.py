@@ -19,13 +19,14 @@ from connectors.kit.errors import (
 )
 from connectors.kit.messages import Delivery, DeliveryFound
 from core.errors import StaleVersion
+from core.offers.guarding import Guard
 from core.offers.outbox import Outbox
 from core.offers.terms import ChannelTerms
 from core.orders.fulfilment import Attempt, Fulfilment
 from core.orders.intake import judge_paid
 from core.orders.orders import Order
 from core.orders.risk import RiskVerdict
-from core.types import OrderState
+from core.types import Asked, OrderState
 
 _AT_ONCE = 8
 _MOST_AT_A_TIME = 200
@@ -43,12 +44,14 @@ class Deliverer:
         self,
         fulfilment: Fulfilment,
         outbox: Outbox,
+        guard: Guard,
         terms: ChannelTerms,
         connector: Connector[Options],
         wake_push: Callable[[], None],
     ) -> None:
         self._fulfilment = fulfilment
         self._outbox = outbox
+        self._guard = guard
         self._wake_push = wake_push
         self._terms = terms
         self._connector = connector
@@ -125,6 +128,8 @@ class Deliverer:
             except ChannelRefused as error:
                 _log.warning("order.delivery_refused", order_id=order.order_id, error=str(error))
                 await self._fulfilment.refused(order, str(error))
+                if await self._guard.failed(self._terms, Asked.DELIVER, order.order_ref):
+                    self._wake_push()
                 return
             except (AuthenticationFailed, ProtocolBroken):
                 await self._fulfilment.later(order, _BROKEN_PAUSE_SECONDS)
@@ -133,6 +138,7 @@ class Deliverer:
 
     async def _delivered(self, order: Order, reason: str) -> None:
         await self._fulfilment.delivered(self._terms, order, reason)
+        self._guard.completed(self._terms, Asked.DELIVER, order.order_ref)
         _log.info("order.delivered", channel=self._terms.name, order_id=order.order_id)
         if self._connector.traits.delivery_lowers_quantity:
             await self._outbox.recount([line.listing_id for line in order.lines])

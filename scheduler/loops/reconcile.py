@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
 import structlog
@@ -12,7 +12,9 @@ from connectors.kit.messages import PayoutLine
 from core.db.pool import Pool
 from core.money.payouts import ToldLine, keep_lines
 from core.offers.outbox import Outbox, move_cursor, read_cursor
+from core.offers.reconciling import Drift, Reconciliation
 from core.offers.terms import ChannelTerms
+from core.types import ListingRef
 
 PAYOUTS = "payouts"
 _MOST_PAGES = 2_000
@@ -26,6 +28,7 @@ class Reconciler:
     def __init__(
         self,
         outbox: Outbox,
+        reconciliation: Reconciliation,
         terms: ChannelTerms,
         connector: ListsOffers,
         now: Callable[[], datetime],
@@ -33,6 +36,7 @@ class Reconciler:
         wake_push: Callable[[], None],
     ) -> None:
         self._outbox = outbox
+        self._reconciliation = reconciliation
         self._terms = terms
         self._connector = connector
         self._now = now
@@ -42,25 +46,40 @@ class Reconciler:
     async def reconcile(self) -> None:
         """Look, then hear of every sale made before the look, then compare: a sale is not drift."""
         at = self._now()
+        seen, complete = await self._look(at)
+        if self._pull is not None:
+            await self._pull()
+        await self._outbox.collect(self._terms.channel_id)
+        await self._outbox.end_doubts(self._terms, at)
+        drifted = await self._reconciliation.compare(self._terms, at, complete=complete)
+        unknown = await self._reconciliation.note_unknown(self._terms, seen, at)
+        self._report(drifted, unknown)
+        self._wake_push()
+
+    async def _look(self, at: datetime) -> tuple[list[ListingRef], bool]:
+        """Write down everything the channel shows; its listings, and whether those are all."""
+        seen: list[ListingRef] = []
         cursor: str | None = None
         for _ in range(_MOST_PAGES):
             page = await self._connector.list_offers(cursor)
             await self._outbox.observe(self._terms, page.offers, at)
+            seen += [offer.listing_ref for offer in page.offers]
             cursor = page.next_cursor
             if cursor is None:
-                break
-        if self._pull is not None:
-            await self._pull()
-        await self._outbox.collect(self._terms.channel_id)
-        drifted = await self._outbox.repair(self._terms, at)
+                return seen, True
+        return seen, False
+
+    def _report(self, drifted: Sequence[Drift], unknown: int) -> None:
         if drifted:
             _log.warning(
                 "offers.drifted",
                 channel=self._terms.name,
                 total=len(drifted),
+                asked=sum(drift.finding.asks for drift in drifted),
                 drifts=[*map(str, drifted[:20])],
             )
-        self._wake_push()
+        if unknown:
+            _log.info("listings.unknown", channel=self._terms.name, new=unknown)
 
 
 class PayoutReader:

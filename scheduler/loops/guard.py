@@ -1,0 +1,22 @@
+"""Has the guard look at a channel's sums again and again: time moves them, and other daemons' failures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from core.offers.guarding import Guard
+from core.offers.terms import ChannelTerms
+
+
+class GuardWatch:
+    """One channel's sums, for as long as this daemon drives it."""
+
+    def __init__(self, guard: Guard, terms: ChannelTerms, wake_push: Callable[[], None]) -> None:
+        self._guard = guard
+        self._terms = terms
+        self._wake_push = wake_push
+
+    async def watch(self) -> None:
+        """Close and open what the sums of now ask for."""
+        if await self._guard.watch(self._terms):
+            self._wake_push()
