@@ -35,12 +35,13 @@ CREATE TABLE rate_health (
     CONSTRAINT rate_health_key PRIMARY KEY (source)
 );
 
--- When a listing's competitors were last looked at, and which look its sightings are of. A look that saw the
--- same as the one before moves looked_at alone.
+-- When a listing's competitors were last asked for and seen, and which look its sightings are of. A look that
+-- saw the same as the one before moves looked_at alone; one that could not see moves tried_at alone.
 CREATE TABLE competitor_look (
     listing_id int NOT NULL,
-    looked_at timestamptz NOT NULL,
-    -- The look whose sightings still hold; NULL: the channel could not say.
+    tried_at timestamptz NOT NULL,
+    looked_at timestamptz,
+    -- The look whose sightings still hold.
     seen_at timestamptz,
     detail text NOT NULL DEFAULT '',
     CONSTRAINT competitor_look_key PRIMARY KEY (listing_id),
@@ -93,14 +94,6 @@ CREATE INDEX price_change_by_listing ON price_change (listing_id, changed_at DES
 
 CREATE TRIGGER price_change_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON price_change
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
-
--- Changes for which the channel charged, as it said itself.
-CREATE TABLE paid_price_change (
-    change_id bigint NOT NULL,
-    told_at timestamptz NOT NULL,
-    CONSTRAINT paid_price_change_key PRIMARY KEY (change_id),
-    CONSTRAINT paid_price_change_of_change FOREIGN KEY (change_id) REFERENCES price_change
-);
 
 -- A price that jumped too far to be told without a person. A price asked for later takes its place, so that
 -- nobody approves another price than he saw.
@@ -155,6 +148,3 @@ CREATE INDEX price_exception_by_listing ON price_exception (listing_id, until_at
 ALTER TABLE offer ADD COLUMN free_changes_left int;
 ALTER TABLE offer ADD COLUMN next_free_change_at timestamptz;
 ALTER TABLE offer ADD COLUMN free_changes_seen_at timestamptz;
-
--- Sales of a listing since a moment, for the quota of a flash sale.
-CREATE INDEX order_line_by_listing ON order_line (listing_id, order_id);

@@ -1,0 +1,101 @@
+"""Reads what people ask about prices: those held, those signed for, what changed, and what others ask."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from core.db.pool import Connection
+from core.db.queries import load_queries
+from core.types import ListingId
+
+_SQL = load_queries("core.views", "prices.sql")
+_HOLDS = _SQL["holds"]
+_EXCEPTIONS = _SQL["exceptions"]
+_CHANGES = _SQL["changes"]
+_COMPETITORS = _SQL["competitors"]
+_MOST = 500
+
+
+@dataclass(frozen=True, slots=True)
+class HoldView:
+    """A price that the brake held; verdict None: a person has to decide."""
+
+    hold_id: int
+    channel: str
+    listing_ref: str
+    sku_ref: str
+    from_minor: int | None
+    price_minor: int
+    currency: str
+    why: str
+    asked_at: datetime
+    verdict: str | None
+    decided_by: str | None
+    decided_at: datetime | None
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ExceptionView:
+    """A signature below the floor: buyers may pay as little as `least_minor` meanwhile."""
+
+    exception_id: int
+    channel: str
+    listing_ref: str
+    sku_ref: str
+    least_minor: int
+    currency: str
+    from_at: datetime
+    until: datetime
+    reason: str
+    signed_by: str
+    signed_at: datetime
+    revoked_at: datetime | None
+    revoked_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeView:
+    """A price that the channel was told; was_minor None: the first."""
+
+    changed_at: datetime
+    was_minor: int | None
+    price_minor: int
+    net_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class CompetitorView:
+    """What a seller was last seen to ask."""
+
+    seller: str
+    price_minor: int
+    currency: str
+    quantity: int | None
+    own: bool
+    looked_at: datetime
+
+
+async def holds(
+    conn: Connection, *, everything: bool = False, channel: str | None = None, limit: int = _MOST
+) -> list[HoldView]:
+    """Held prices, the newest first; those that wait, or with `everything` also the decided."""
+    return [HoldView(**dict(row)) for row in await conn.fetch(_HOLDS, everything, channel, limit)]
+
+
+async def exceptions(
+    conn: Connection, now: datetime, *, everything: bool = False, limit: int = _MOST
+) -> list[ExceptionView]:
+    """Signatures in force or to come, the newest first; with `everything` also those that are over."""
+    return [ExceptionView(**dict(row)) for row in await conn.fetch(_EXCEPTIONS, everything, now, limit)]
+
+
+async def changes(conn: Connection, listing_id: ListingId, limit: int = 50) -> list[ChangeView]:
+    """A listing's changes of price, the newest first."""
+    return [ChangeView(**dict(row)) for row in await conn.fetch(_CHANGES, listing_id, limit)]
+
+
+async def competitors(conn: Connection, listing_id: ListingId) -> list[CompetitorView]:
+    """Who else sells a listing's product, in the marketplace's order."""
+    return [CompetitorView(**dict(row)) for row in await conn.fetch(_COMPETITORS, listing_id)]
