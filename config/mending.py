@@ -96,7 +96,7 @@ def _pointer(error: ErrorDetails, path: KeyPath) -> str:
     """A table where a text belongs is mostly a pointer to a secret, in the wrong place or misspelt."""
     if error["type"] != "string_type" or not isinstance(error["input"], dict):
         return ""
-    if path[0] in ("database_url", "keys", "api"):
+    if path[0] in ("database_url", "keys", "api", "alerts"):
         return ': { env = "NAME" } or { file = "PATH" }'
     if set(error["input"]) & {"env", "file"}:
         return f"; only secrets may point elsewhere, but the variable {variable_of(path)} sets this key too"

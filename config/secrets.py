@@ -98,6 +98,7 @@ def _is_named_secret(path: KeyPath) -> bool:
         path == ("database_url",)
         or (len(path) == 3 and path[:2] == ("keys", "files"))
         or (len(path) == 4 and path[:2] == ("api", "tokens") and path[3] == "token")
+        or (len(path) == 4 and path[:2] == ("alerts", "routes") and path[3] == "url")
     )
 
 

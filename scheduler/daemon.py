@@ -16,6 +16,8 @@ from aiohttp import web
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from prometheus_client import CollectorRegistry
 
+from core.alerts.incidents import IncidentBook
+from core.alerts.notices import NoticeBox
 from core.db.leases import Leases
 from core.db.pool import DATABASE_FAILURES
 from core.errors import ConsigndError, UnknownChannel
@@ -23,10 +25,13 @@ from core.offers.guarding import Guard
 from core.offers.measuring import Measuring
 from core.offers.reconciling import Reconciliation
 from core.types import ChannelId
+from scheduler.alert_terms import console_url, watch
 from scheduler.composition import Channels, Core, utc_now
 from scheduler.driver import ChannelDriver, Drive, Pace
+from scheduler.loops.alert import AlertDesk, AlertMetrics
 from scheduler.loops.measure import MEASURE_SECONDS, Measurer
 from scheduler.metrics import LoopMetrics
+from scheduler.notify import Messenger
 from scheduler.terms import bound_permille, pull_seconds
 from scheduler.tokens import api_tokens
 from web.app import create_app
@@ -72,6 +77,9 @@ class Daemon:
             )
             measure = Measurer(Measuring(self._core.pool, utc_now)).tick
             self._timetable.add_job(measure, "interval", seconds=MEASURE_SECONDS, max_instances=1)
+            if self._settings.alerts.enabled:
+                desk, alerts = self._alert_desk(), self._settings.alerts
+                await stack.enter_async_context(desk.on(self._timetable, alerts.sweep_seconds))
             _log.info("daemon.started", daemon=self._name, address=self.address)
             watch = asyncio.create_task(self._watch_database())
             try:
@@ -152,6 +160,12 @@ class Daemon:
             payouts_seconds=min(_PAYOUTS_SECONDS, sync.reconcile_interval_seconds),
         )
         return ChannelDriver(self._channels.by_name[name], drive, pace)
+
+    def _alert_desk(self) -> AlertDesk:
+        pool, watched = self._core.pool, watch(self._settings)
+        box = NoticeBox(pool, watched.routes, self._name, console_url(self._settings))
+        messenger = Messenger(self._settings.alerts.routes)
+        return AlertDesk(IncidentBook(pool, watched), box, messenger, AlertMetrics(self.registry))
 
     def callback_url(self, channel: str) -> str:
         """Where a channel is to call us."""

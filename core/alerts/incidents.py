@@ -1,4 +1,4 @@
-"""Decides what stands over a line, and writes it down with its notices: one transaction, one daemon at a time."""
+"""Decides what stands over a line, and writes it down with its notices: one daemon at a time."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _LOCK_INCIDENT = _SQL["lock_incident"]
 _ACKNOWLEDGE = _SQL["acknowledge"]
 
 # What keeps one thing from being measured; when the connection is lost, nothing is.
-_NOT_MEASURED = (asyncpg.DataError, asyncpg.ProgrammingError, asyncpg.QueryCanceledError, TimeoutError)
+_NOT_MEASURED = (asyncpg.DataError, asyncpg.SyntaxOrAccessError, asyncpg.QueryCanceledError, TimeoutError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,7 @@ class _Sweep:
                     measured[measure] = await take_readings(self._conn, measure, view)
             except (
                 asyncpg.DataError,
-                asyncpg.ProgrammingError,
+                asyncpg.SyntaxOrAccessError,
                 asyncpg.QueryCanceledError,
                 TimeoutError,
             ) as error:

@@ -1,8 +1,8 @@
 """Moves notices to messages, and messages to their end: sent, tried again, or dead until a person looks.
 
 A message is sent at least once. It is written down before it is sent, and that it was sent is written down
-after. Who dies in between leaves a message of which nobody knows whether it arrived: it is sent once more when
-its claim has run out, and says that it may be a repetition. So is one that a service took without an answer.
+after. Who dies in between leaves a message that arrived or did not, nobody knows: it is sent once more, when
+its claim has run out, and says so; as does one that a service took without an answer.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from enum import StrEnum
 
 from core.alerts.digest import MOST_IN_DIGEST, Notice, group
 from core.alerts.messages import Text, compose
+from core.alerts.phrases import WORDS
 from core.alerts.rules import Route, Severity, Subject
 from core.audit import note
 from core.db.pool import Connection, Pool, Record
@@ -106,8 +107,12 @@ class NoticeBox:
             row = await conn.fetchrow(_CLAIM, sorted(self._routes), self._sender, at, claim_seconds)
         if row is None:
             return None
-        text = Text(row["title"], row["body"], Severity(row["severity"]))
-        return Message(row["message_id"], row["route"], text, row["attempts"], row["doubtful"])
+        repeated: bool = row["doubtful"]
+        body = str(row["body"])
+        if repeated:
+            body += "\n" + WORDS[self._routes[row["route"]].language]["repeated"]
+        text = Text(row["title"], body, Severity(row["severity"]))
+        return Message(row["message_id"], row["route"], text, row["attempts"], repeated)
 
     async def settle(
         self, message: Message, outcome: Outcome, error: str = "", now: datetime | None = None
