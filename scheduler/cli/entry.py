@@ -18,7 +18,7 @@ from scheduler.cli.importing import import_codes
 from scheduler.cli.keys import keys
 from scheduler.cli.ledger import ledger
 from scheduler.cli.orders import orders
-from scheduler.cli.price_holds import price
+from scheduler.cli.price_group import price
 from scheduler.cli.rates import rates
 from scheduler.cli.running import run
 from scheduler.cli.session import Session, Terminated

@@ -15,7 +15,6 @@ from core.views.prices import ExceptionView, HoldView
 from scheduler.cli.channels import refuse_unconfigured
 from scheduler.cli.options import json_option, reason_option
 from scheduler.cli.output import Cells, amount, print_json, say
-from scheduler.cli.price_group import price
 from scheduler.cli.session import Session, pass_session
 from scheduler.composition import open_core, utc_now
 
@@ -23,7 +22,7 @@ _LONGEST_EXCEPTION = timedelta(days=366)
 _moments = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"])
 
 
-@price.command("holds")
+@click.command("holds")
 @click.option("--channel", help="Of one channel alone.")
 @click.option("--all", "everything", is_flag=True, help="Also those that were decided.")
 @json_option
@@ -59,7 +58,7 @@ def holds(session: Session, channel: str | None, everything: bool, as_json: bool
     table.show()
 
 
-@price.command("approve")
+@click.command("approve")
 @click.argument("hold_id", type=int)
 @reason_option
 @pass_session
@@ -69,7 +68,7 @@ def approve(session: Session, hold_id: int, reason: str) -> None:
     say(f"hold {hold_id} is approved: its price goes out with the next push")
 
 
-@price.command("refuse")
+@click.command("refuse")
 @click.argument("hold_id", type=int)
 @reason_option
 @pass_session
@@ -79,7 +78,7 @@ def refuse(session: Session, hold_id: int, reason: str) -> None:
     say(f"hold {hold_id} is refused: the old price stays")
 
 
-@price.command("sign")
+@click.command("sign")
 @click.argument("channel")
 @click.argument("listing_ref")
 @click.argument("least")
@@ -114,7 +113,7 @@ def sign(
     say(f"exception {exception_id}: {listing_ref} may go down to {signed.least} until {until_text}")
 
 
-@price.command("revoke")
+@click.command("revoke")
 @click.argument("exception_id", type=int)
 @reason_option
 @pass_session
@@ -124,7 +123,7 @@ def revoke(session: Session, exception_id: int, reason: str) -> None:
     say(f"exception {exception_id} is revoked")
 
 
-@price.command("exceptions")
+@click.command("exceptions")
 @click.option("--all", "everything", is_flag=True, help="Also those that are over.")
 @json_option
 @pass_session
@@ -180,3 +179,6 @@ async def _revoke(settings: Settings, exception_id: int, actor: str, reason: str
 async def _exceptions(settings: Settings, everything: bool) -> list[ExceptionView]:
     async with open_core(settings, "consignd price") as core, core.pool.acquire() as conn:
         return await prices.exceptions(conn, utc_now(), everything=everything)
+
+
+HOLD_COMMANDS: tuple[click.Command, ...] = (holds, approve, refuse, sign, revoke, exceptions)
