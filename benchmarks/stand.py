@@ -19,7 +19,7 @@ from core.db.pool import Connection, Pool, open_pool
 from core.db.queries import load_queries
 from core.money.ledger import publish_plan
 from core.money.splits import Base, Party, SplitPlan, SplitRule
-from core.offers.pricing import PriceRule
+from core.offers.price.book import PriceBook
 from core.offers.stock.rules import StockRule
 from core.offers.terms import ChannelTerms, Shortage
 from core.types import ChannelId, Lane, ListingId, PriceBasis, ShelfId, SkuId
@@ -163,7 +163,7 @@ async def _open_market(dsn: str, pool: Pool) -> Market:
         plan_id=plan_id,
         plan=plan,
         stock=StockRule(),
-        price=PriceRule(),
+        price=PriceBook(),
         shortage=Shortage.WAIT,
         written_price=PriceBasis.GROSS,
         reservation_is_authoritative=True,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from decimal import Decimal
 from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, SecretStr, model_validator
@@ -11,7 +10,6 @@ from pydantic import BeforeValidator, Field, SecretStr, model_validator
 from config.fields import (
     Amount,
     Currency,
-    Markup,
     Name,
     Percent,
     Port,
@@ -24,6 +22,7 @@ from config.fields import (
     lower,
     not_boolean,
 )
+from config.price import ChannelPrice, ListingPrice
 from config.stock import ChannelStock, ListingStock
 
 
@@ -96,33 +95,6 @@ class Sync(Table):
     lanes: Annotated[int, BeforeValidator(not_boolean), Field(ge=1, le=64)] = 2
 
 
-class _Rounding(Table):
-    """Prices are rounded up to a multiple of rounding_minor, plus ending_minor: 100 and 99 make 7.99."""
-
-    rounding_minor: Annotated[int, BeforeValidator(not_boolean), Field(ge=1, le=1_000_000)] | None = None
-    ending_minor: Whole | None = None
-
-    @model_validator(mode="after")
-    def _ending_fits(self) -> Self:
-        if self.ending_minor is not None and self.ending_minor >= (self.rounding_minor or 1):
-            raise ValueError("ending_minor must be below rounding_minor: write both, such as 100 and 99")
-        return self
-
-
-class Price(_Rounding):
-    """How a base price becomes a channel's price unless the channel says otherwise."""
-
-    markup_percent: Markup = Decimal(0)
-    floor_margin_percent: Markup = Decimal(0)
-
-
-class ChannelPrice(_Rounding):
-    """One channel's own pricing; what is not written is taken from [price], rounding and ending as a pair."""
-
-    markup_percent: Markup | None = None
-    floor_margin_percent: Markup | None = None
-
-
 class Risk(Table):
     """From where on a paid order waits for a person, or is refused; amounts are the channel's currency."""
 
@@ -193,6 +165,7 @@ class Listing(Table):
 
     ref: Annotated[str, Field(min_length=1)]
     stock: ListingStock = ListingStock()
+    price: ListingPrice = ListingPrice()
 
 
 class Channel(Table):

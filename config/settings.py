@@ -20,11 +20,11 @@ from config.models import (
     Channel,
     Keys,
     Log,
-    Price,
     SplitPlan,
     Sync,
     Web,
 )
+from config.price import Price
 from config.problems import KeyPath, Problem, SettingsRefused, dotted
 from config.rates import Rates
 from config.secrets import Resolver
@@ -166,20 +166,9 @@ class Settings(BaseSettings):
         passwords = (_password(secret) for secret in secrets)
         return secrets.union(*passwords, self.alerts.address_parts()) - {""}
 
-    def price_of(self, channel: str) -> Price:
-        """The pricing of a channel: its own words, and [price] for the rest."""
-        said = _said(self.channels[channel].price)
-        if "rounding_minor" in said:
-            said.setdefault("ending_minor", None)
-        return self.price.model_copy(update=said)
-
 
 def _merged(origins: Origins) -> Tree:
     return merge(origins.document.data if origins.document else {}, origins.environment)
-
-
-def _said(table: BaseModel) -> dict[str, object]:
-    return {name: value for name, value in table if value is not None}
 
 
 def _placed(refusals: Sequence[tuple[KeyPath, str]], origins: Origins) -> list[Problem]:

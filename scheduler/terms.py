@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from decimal import Decimal
 
-from config.models import Channel, Price, Risk, SplitRule
+from config.models import Channel, Risk, SplitRule
 from config.models import SplitPlan as WrittenPlan
 from config.settings import Settings
 from connectors.kit.errors import OptionsRefused
@@ -14,10 +14,10 @@ from core.errors import InvalidInput
 from core.money.money import Money
 from core.money.splits import Base, Party, SplitPlan, require_currency
 from core.money.splits import SplitRule as Rule
-from core.offers.pricing import PriceRule
 from core.offers.terms import ChannelTerms, Shortage
 from core.orders.risk import RiskRule
 from core.types import ChannelId
+from scheduler.price_terms import price_book
 from scheduler.stock_terms import channel_stock, channel_tier, listing_stock, stock_policy
 
 _PPM_OF_PERCENT = 10_000
@@ -45,7 +45,7 @@ def channel_terms(
         plan_id=plan_id,
         plan=plan,
         stock=channel_stock(settings, name),
-        price=_price_rule(settings.price_of(name)),
+        price=price_book(settings, name),
         shortage=Shortage(channel.shortage),
         written_price=traits.written_price,
         reservation_is_authoritative=traits.reservation_is_authoritative,
@@ -82,15 +82,6 @@ def risk_rule(name: str, risk: Risk, currency: str) -> RiskRule:
     except InvalidInput as error:
         raise OptionsRefused(f"channels.{name}.risk: {error}") from None
     return RiskRule(hold_above_minor, refuse_above_minor, risk.hold_above_quantity, currency)
-
-
-def _price_rule(price: Price) -> PriceRule:
-    return PriceRule(
-        markup_ppm=_ppm(price.markup_percent),
-        floor_margin_ppm=_ppm(price.floor_margin_percent),
-        rounding_minor=price.rounding_minor or 1,
-        ending_minor=price.ending_minor,
-    )
 
 
 def _rule(rule: SplitRule) -> Rule:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from core.codes.reservation import ReserveLine, ReserveRequest
 from core.db.pool import Pool
 from core.money.splits import SplitPlan
-from core.offers.pricing import PriceRule
+from core.offers.price.book import PriceBook
 from core.offers.stock.rules import StockRule
 from core.offers.terms import ChannelTerms, Shortage
 from core.types import (
@@ -183,7 +183,7 @@ def terms_of(channel_id: ChannelId, name: str, plan_id: int, plan: SplitPlan) ->
         plan_id=plan_id,
         plan=plan,
         stock=StockRule(),
-        price=PriceRule(),
+        price=PriceBook(),
         shortage=Shortage.WAIT,
         written_price=PriceBasis.GROSS,
         reservation_is_authoritative=True,

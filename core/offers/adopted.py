@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from core.money.money import Money
 from core.money.splits import SplitPlan, commission
 from core.offers.closed import Adopted
-from core.offers.pricing import PricePlan, PriceStep
+from core.offers.price.facts import ShownPrice
+from core.offers.price.plan import NoPrice, Priced, PricePlan, PriceStep
 from core.offers.stock.wants import QuantityPlan
 from core.types import ListingId, PriceBasis
 
@@ -26,19 +27,22 @@ def as_found(
 
 
 def price_as_found(
-    wanted: PricePlan, least: PricePlan, adopted: Adopted | None, plan: SplitPlan, basis: PriceBasis
+    wanted: PricePlan,
+    least: ShownPrice | None,
+    adopted: Adopted,
+    plan: SplitPlan,
+    basis: PriceBasis,
 ) -> PricePlan:
     """The adopted price instead of the wanted one, unless `least`, the floor's, is higher."""
-    if adopted is None:
+    if isinstance(wanted, NoPrice) or least is None:
         return wanted
-    gross = Money(adopted.amount, wanted.gross.currency)
+    gross = Money(adopted.amount, least.gross.currency)
     if gross.amount_minor < least.gross.amount_minor:
         why = f"{gross} was found, which is under the floor ({adopted.why})"
-        return PricePlan(
-            least.gross, least.net, (*wanted.steps, PriceStep("adopted", least.gross.amount_minor, why))
-        )
+        step = PriceStep("adopted", least.gross.amount_minor, why, _SOURCE)
+        return Priced(least.gross, least.net, (*wanted.steps, step))
     net = Money(gross.amount_minor - commission(plan, gross), gross.currency)
     if basis is PriceBasis.NET and adopted.net_minor is not None:
         net = Money(adopted.net_minor, gross.currency)
-    step = PriceStep("adopted", gross.amount_minor, f"as it was found: {adopted.why}")
-    return PricePlan(gross, net, (*wanted.steps, step))
+    step = PriceStep("adopted", gross.amount_minor, f"as it was found: {adopted.why}", _SOURCE)
+    return Priced(gross, net, (*wanted.steps, step))

@@ -14,7 +14,11 @@ from core.db.pool import Connection, Pool
 from core.db.queries import load_queries
 from core.offers.closed import read_closures
 from core.offers.history import NO_SALE, first_sales, read_lags
+from core.offers.listing_prices import decide_all, read_cases
 from core.offers.planning import OfferPlan, OfferRow, StockWishes, plan_sku
+from core.offers.price.plan import Held
+from core.offers.price_changes import ToldPrice, note_price_changes
+from core.offers.price_holds import AskedPrice, ask_for_prices
 from core.offers.sku_facts import read_stocks
 from core.offers.stock.rules import StockPolicy
 from core.offers.terms import ChannelTerms
@@ -179,10 +183,12 @@ class Outbox:
         closures = await read_closures(conn, sku_ids, [row.listing_id for row in rows])
         stocks = await read_stocks(conn, sku_ids, now)
         wishes = StockWishes(self._policy, await read_lags(conn))
+        cases = await read_cases(conn, rows, stocks, self._terms, now)
+        prices = decide_all(cases, closures, claimed)
         plans: list[OfferPlan] = []
         for sku_id in sku_ids:
             own = [row for row in rows if row.sku_id == sku_id]
-            planned = plan_sku(stocks[sku_id], own, self._terms, closures, wishes, now)
+            planned = plan_sku(stocks[sku_id], own, self._terms, closures, wishes, prices, now)
             plans += [plan for plan in planned if plan.row.listing_id in claimed]
         return plans
 
@@ -210,6 +216,7 @@ class Outbox:
             [plan.sku_policy.bound_permille.value for plan in told],
             now,
         )
+        await self._note_prices(conn, plans, now)
         same = [plan for plan in plans if not plan.tells]
         await conn.execute(
             _SETTLE_UNCHANGED,
@@ -218,6 +225,20 @@ class Outbox:
             [not plan.held_back for plan in same],
             now + _HELD_BACK_PAUSE,
         )
+
+    async def _note_prices(self, conn: Connection, plans: Sequence[OfferPlan], now: datetime) -> None:
+        """Changes that will be told, and the prices that people are asked about."""
+        told = [plan for plan in plans if plan.tells and plan.price_changed]
+        changes = [ToldPrice(plan.row.listing_id, plan.price_minor, plan.net_minor) for plan in told]
+        await note_price_changes(conn, changes, now)
+        asked = [
+            AskedPrice(
+                plan.row.listing_id, plan.row.published_price_minor, plan.priced.asked.gross, plan.priced.why
+            )
+            for plan in plans
+            if isinstance(plan.priced, Held) and not plan.priced.refused
+        ]
+        await ask_for_prices(conn, [plan.row.listing_id for plan in plans], asked, now)
 
     async def settle(
         self,

@@ -7,13 +7,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from core.db.pool import Record
-from core.errors import PlanRefused
 from core.money.money import Money
-from core.offers.adopted import as_found, price_as_found
-from core.offers.closed import Adopted, Closures, closed_by
+from core.offers.adopted import as_found
+from core.offers.closed import Closures, closed_by
 from core.offers.history import Lag, Selling
 from core.offers.matching import SkuFacts
-from core.offers.pricing import PricePlan, plan_price
+from core.offers.price.plan import Held, NoPrice, PriceChange, PricePlan
 from core.offers.stock.quantities import codes_of_groups, plan_quantities, promise_now
 from core.offers.stock.rules import ListingPolicy, SkuPolicy, StockPolicy
 from core.offers.stock.wants import ListingStock, QuantityPlan
@@ -57,15 +56,18 @@ class SkuStock:
             if shelf.expires_at is None or shelf.expires_at > moment
         )
 
-    def highest_cost(self, currency: str) -> Money | None:
-        """The dearest of the free codes: a price must not lose money on any of them."""
-        costs = [
-            Money(shelf.unit_cost_minor, shelf.currency)
-            for shelf in self.shelves
-            if shelf.free and shelf.unit_cost_minor is not None and shelf.currency is not None
-        ]
-        own = [cost for cost in costs if cost.currency == currency]
-        return max(own or costs, key=lambda cost: cost.amount_minor, default=None)
+    def dearest_costs(self) -> tuple[Money, ...]:
+        """The dearest of the free codes in each currency: a price must not lose money on any of them."""
+        dearest: dict[str, int] = {}
+        for shelf in self.shelves:
+            if shelf.free > 0 and shelf.unit_cost_minor is not None and shelf.currency is not None:
+                known = dearest.get(shelf.currency, shelf.unit_cost_minor)
+                dearest[shelf.currency] = max(known, shelf.unit_cost_minor)
+        return tuple(Money(minor, currency) for currency, minor in sorted(dearest.items()))
+
+    def currencies(self) -> set[str]:
+        """Those of base prices and costs."""
+        return {*self.base_price_minor, *(cost.currency for cost in self.dearest_costs())}
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,7 @@ class OfferPlan:
     promised_total: int
     policy: ListingPolicy
     sku_policy: SkuPolicy
+    priced: PricePlan
     why: dict[str, object]
 
     @property
@@ -154,14 +157,11 @@ def plan_sku(
     terms: Mapping[ChannelId, ChannelTerms],
     closures: Closures,
     wishes: StockWishes,
+    prices: Mapping[ListingId, PricePlan],
     now: datetime,
 ) -> list[OfferPlan]:
     """Plans for those listings of a SKU whose channels are configured; each sees what the others show."""
     known = [row for row in rows if row.channel_id in terms]
-    prices = {
-        row.listing_id: _price(stock, terms[row.channel_id], closures.prices.get(row.listing_id))
-        for row in known
-    }
     facts = stock.facts_at(now)
     sku_policy = wishes.policy.of_sku(facts)
     wants = {
@@ -238,27 +238,12 @@ def _promise(
     return promise
 
 
-def _price(stock: SkuStock, terms: ChannelTerms, adopted: Adopted | None) -> PricePlan | str:
-    """The price on a channel, or why there is none: then the listing is off, and only this one."""
-    base = stock.base_price_minor.get(terms.currency)
-    if base is None:
-        return f"no base price: set one in {terms.currency}"
-    cost = stock.highest_cost(terms.currency)
-    try:
-        wanted = plan_price(Money(base, terms.currency), terms.price, terms.plan, cost)
-        # Who wants almost nothing gets the floor.
-        least = plan_price(Money(1, terms.currency), terms.price, terms.plan, cost) if adopted else wanted
-    except PlanRefused as refused:
-        return str(refused)
-    return price_as_found(wanted, least, adopted, terms.plan, terms.written_price)
-
-
 def _listing_stock(
     row: OfferRow,
     stock: SkuStock,
     facts: SkuFacts,
     terms: ChannelTerms,
-    price: PricePlan | str,
+    price: PricePlan,
     closures: Closures,
     wishes: StockWishes,
     now: datetime,
@@ -284,31 +269,35 @@ def _listing_stock(
     )
 
 
-def _closed(row: OfferRow, price: PricePlan | str, closures: Closures) -> str | None:
+def _closed(row: OfferRow, price: PricePlan, closures: Closures) -> str | None:
     """Why a listing may show nothing at all; None: it may."""
     closed = closed_by(closures, row.channel_id, row.sku_id, row.listing_id, enabled=row.enabled)
     if closed is not None:
         return closed
-    return f"there is no price: {price}" if isinstance(price, str) else None
+    return f"there is no price: {_why_none(price)}" if price.shown is None else None
 
 
-def _proceeds_ppm(stock: SkuStock, price: PricePlan | str) -> int | None:
+def _why_none(price: PricePlan) -> str:
+    return price.why if isinstance(price, NoPrice | Held) else ""
+
+
+def _proceeds_ppm(stock: SkuStock, price: PricePlan) -> int | None:
     """What a unit leaves us in relation to what it should bring: so currencies compare without a rate."""
-    base = None if isinstance(price, str) else stock.base_price_minor.get(price.net.currency)
-    return None if isinstance(price, str) or not base else price.net.amount_minor * _WHOLE_PPM // base
+    shown = price.shown
+    base = None if shown is None else stock.base_price_minor.get(shown.net.currency)
+    return None if shown is None or not base else shown.net.amount_minor * _WHOLE_PPM // base
 
 
 def _plan(
-    row: OfferRow, terms: ChannelTerms, promise: _Promise, price: PricePlan | str, standing: Standing
+    row: OfferRow, terms: ChannelTerms, promise: _Promise, price: PricePlan, standing: Standing
 ) -> OfferPlan:
     quantity = promise.quantity
     # Without a price there is nothing to write: the listing goes off at the price it has.
-    price_minor = (
-        price.gross.amount_minor if isinstance(price, PricePlan) else (row.published_price_minor or 0)
-    )
-    net_minor = price.net.amount_minor if isinstance(price, PricePlan) else (row.published_net_minor or 0)
+    change = _price_change(row, terms, price)
+    price_minor = change.price.gross.amount_minor if change else (row.published_price_minor or 0)
+    net_minor = change.price.net.amount_minor if change else (row.published_net_minor or 0)
     on = quantity > 0
-    price_changed = isinstance(price, PricePlan) and _price_differs(row, terms, price_minor, net_minor)
+    price_changed = change is not None and change.changed
     quantity_changed = (
         row.in_doubt
         or row.counted_there
@@ -331,8 +320,17 @@ def _plan(
         promised_total=standing.others(row.listing_id, standing.available) + quantity,
         policy=standing.listings[row.listing_id].policy,
         sku_policy=standing.policy,
+        priced=price,
         why=_why(promise, price),
     )
+
+
+def _price_change(row: OfferRow, terms: ChannelTerms, price: PricePlan) -> PriceChange | None:
+    """What pricing says of a listing: a price and nothing else."""
+    if price.shown is None:
+        return None
+    gross_minor, net_minor = price.shown.gross.amount_minor, price.shown.net.amount_minor
+    return PriceChange(row.listing_id, price.shown, _price_differs(row, terms, gross_minor, net_minor))
 
 
 def _price_differs(row: OfferRow, terms: ChannelTerms, price_minor: int, net_minor: int) -> bool:
@@ -347,7 +345,7 @@ def _price_differs(row: OfferRow, terms: ChannelTerms, price_minor: int, net_min
     return published is None or abs(published - wanted) >= terms.drift.price_step_minor
 
 
-def _why(promise: _Promise, price: PricePlan | str) -> dict[str, object]:
+def _why(promise: _Promise, price: PricePlan) -> dict[str, object]:
     quantity = [
         {"rule": s.rule, "quantity": s.quantity, "why": s.why, "source": s.source}
         for s in promise.wanted.steps
@@ -360,8 +358,14 @@ def _why(promise: _Promise, price: PricePlan | str) -> dict[str, object]:
             "source": "the outbox",
         }
         quantity.append(held)
-    if isinstance(price, str):
-        steps: list[dict[str, object]] = [{"rule": "no price", "amount_minor": 0, "why": price}]
-    else:
-        steps = [{"rule": s.name, "amount_minor": s.amount_minor, "why": s.why} for s in price.steps]
-    return {"quantity": quantity, "price": steps}
+    steps = [
+        {"rule": s.name, "amount_minor": s.amount_minor, "why": s.why, "source": s.given} for s in price.steps
+    ]
+    return {"quantity": quantity, "price": steps, "price_state": price_state(price)}
+
+
+def price_state(price: PricePlan) -> str:
+    """In one word for programs: priced, held, or why there is no price."""
+    if isinstance(price, NoPrice):
+        return price.reason.value
+    return "held" if isinstance(price, Held) else "priced"

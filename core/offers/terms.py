@@ -10,7 +10,8 @@ from enum import StrEnum
 from core.money.splits import SplitPlan
 from core.offers.drift import DriftRule
 from core.offers.guard import GuardRule
-from core.offers.pricing import PriceRule
+from core.offers.price.book import PriceBook
+from core.offers.price_facts import ChangeTerms
 from core.offers.stock.rules import StockRule
 from core.orders.risk import RiskRule
 from core.types import ChannelId, ListingRef, PriceBasis
@@ -33,7 +34,7 @@ class ChannelTerms:
     plan_id: int
     plan: SplitPlan
     stock: StockRule
-    price: PriceRule
+    price: PriceBook
     shortage: Shortage
     written_price: PriceBasis
     reservation_is_authoritative: bool
@@ -49,3 +50,5 @@ class ChannelTerms:
     # What the operator says of single listings there, and the tier that rules on SKUs know the channel by.
     listing_stock: Mapping[ListingRef, StockRule] = field(default_factory=dict)
     tier: str = ""
+    # What changes of a price cost there.
+    changes: ChangeTerms = field(default_factory=ChangeTerms)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -20,9 +20,11 @@ from core.money.splits import Base, Party, SplitPlan, commission
 from core.offers.matching import SkuFacts
 from core.offers.stock.rules import CountBuffer, ListingPolicy
 from core.offers.terms import ChannelTerms, Shortage
-from core.types import ChannelId, PriceBasis
+from core.types import ChannelId, ListingRef, PriceBasis
 from scheduler.stock_terms import stock_policy
 from scheduler.terms import bound_permille, channel_terms, pull_seconds, split_plan
+
+NOW = datetime(2026, 5, 6, 12, tzinfo=UTC)
 
 TRAITS = Traits(
     contract=Contract.ANSWERED,
@@ -163,8 +165,10 @@ price = { markup_percent = "-2.5", rounding_minor = 100, ending_minor = 99 }
     resting = policy_of(settings, made)
     assert (resting.share_ppm.value, resting.cap.value, resting.buffer.value) == (250_000, 7, CountBuffer(2))
     assert (resting.cap.source, resting.buffer.source) == ("channels.shop.stock.cap", "stock.buffer")
-    assert (made.price.markup_ppm, made.price.floor_margin_ppm) == (-25_000, 30_000)
-    assert (made.price.rounding_minor, made.price.ending_minor) == (100, 99)
+    price = made.price.rule_for(SkuFacts(), ListingRef("1"), NOW)
+    assert (price.markup_ppm, price.floor_margin_ppm) == (-25_000, 30_000)
+    assert (price.rounding_minor, price.ending_minor) == (100, 99)
+    assert price.given["markup"] == "channels.shop.price.markup"
     assert made.shortage is Shortage.CANCEL
     assert made.min_validity == timedelta(days=30)
     assert bound_permille(settings) == 1500

@@ -127,9 +127,10 @@ def test_a_channel_overrides_only_what_it_says(write: Write) -> None:
         + "stock = { share = 0.5, buffer = 0 }\nprice = { rounding_minor = 10 }\n"
     )
     found = Settings.load(write(text), {})
-    stock, price = found.channels["eneba"].stock, found.price_of("eneba")
+    stock, price = found.channels["eneba"].stock, found.channels["eneba"].price
     assert (stock.share, stock.cap, stock.buffer) == (Decimal("0.5"), None, Buffer(codes=0))
-    assert (price.markup_percent, price.rounding_minor, price.ending_minor) == (Decimal(5), 10, None)
+    assert (price.markup_percent, price.rounding_minor, price.ending_minor) == (None, 10, None)
+    assert (found.price.markup_percent, found.price.ending_minor) == (Decimal(5), 99)
 
 
 def test_all_mistakes_of_a_file_are_told_at_once_in_its_order(write: Write) -> None:

@@ -57,6 +57,8 @@ class PriceLayer:
     brake: Brake | None = None
     spending: Spending | None = None
     rate_max_age: timedelta | None = None
+    # Steps that are left out, whatever the layers below say.
+    without: frozenset[str] = frozenset()
     span: Span = ALWAYS
     place: str = "price"
     label: str = ""
@@ -82,6 +84,8 @@ class PriceBook:
     by_sku: tuple[SkuPriceLayer, ...] = ()
     channel: PriceLayer = PriceLayer()
     by_listing: Mapping[ListingRef, PriceLayer] = field(default_factory=dict)
+    # Currencies of which no rate was told are crossed through this one.
+    pivot: str = "EUR"
 
     def rule_for(self, sku: SkuFacts, listing_ref: ListingRef, now: datetime) -> PriceRule:
         """What holds for a listing of a SKU now, step by step, with where each comes from."""
@@ -132,6 +136,8 @@ class _Picker:
             if value is not None:
                 self.given[step] = layer.source(step)
                 return value
+            if step in layer.without:
+                return default
         return default
 
 

@@ -250,6 +250,13 @@ class PriceRule:
                 f" ({self.rounding_minor}), such as 99 below 100"
             )
 
+    def currencies(self) -> set[str]:
+        """Those of the amounts that a person wrote into it."""
+        amounts = [window.price for window in self.windows]
+        amounts += [self.target.amount] if self.target is not None and self.target.amount is not None else []
+        amounts += [self.ceiling.amount] if self.ceiling is not None else []
+        return {amount.currency for amount in amounts}
+
     @property
     def candidates(self) -> range:
         """The prices that this rule may end at."""
