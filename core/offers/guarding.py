@@ -1,4 +1,4 @@
-"""Moves what a guarded channel asked, and how it ended, into the guard's sums; closes and opens offers by them.
+"""Moves what a guarded channel asked, and how it ended, into sums; closes and opens offers by them.
 
 Any daemon may note and judge: outcomes are rows, once per order, and what is closed is a row as well, so that
 all of them see the same sums and nobody closes or opens twice.

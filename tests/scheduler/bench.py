@@ -35,6 +35,7 @@ from core.money.ledger import publish_plan
 from core.money.money import Money
 from core.money.splits import Party, SplitPlan, SplitRule
 from core.offers.catalogue import NewSku, Sku, add_channel, add_sku, link_listing, set_base_price
+from core.offers.guarding import Guard
 from core.offers.outbox import Outbox
 from core.offers.stock.rules import StockPolicy
 from core.offers.terms import ChannelTerms, Shortage
@@ -195,7 +196,9 @@ class Bench:
 
     def deliverer_of(self, terms: ChannelTerms, connector: Connector[Options]) -> Deliverer:
         """The same with another connector."""
-        return Deliverer(self.core.fulfilment, self.outbox, terms, connector, lambda: None)
+        return Deliverer(
+            self.core.fulfilment, self.outbox, Guard(self.core.pool, utc_now), terms, connector, lambda: None
+        )
 
     def told(
         self,

@@ -15,7 +15,9 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from connectors.kit.errors import ChannelDown, OutcomeUnknown, TryLater
 from core.errors import Overloaded, StaleVersion
+from core.offers.guarding import Guard
 from core.types import OrderState
+from scheduler.composition import utc_now
 from scheduler.driver import ChannelDriver, Drive, Pace
 from scheduler.loops.loop import Loop
 from tests.e2e.house import until
@@ -190,6 +192,7 @@ def driver_of(bench: Bench, callback_url: str | None = None) -> tuple[ChannelDri
         bench.outbox,
         bench.core.intake,
         bench.core.fulfilment,
+        Guard(bench.core.pool, utc_now),
         timetable,
         None if callback_url is None else lambda name: f"{callback_url}/{name}",
         lambda channel, subject, ok: None,

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from connectors.kit.errors import ChannelRefused, OutcomeUnknown, ProtocolBroken, TryLater
 from connectors.kit.messages import OfferStatus
 from core.offers.catalogue import pause_channel
+from core.offers.reconciling import Reconciliation
 from core.types import OfferWanted
 from scheduler.composition import utc_now
 from scheduler.loops.push import Pusher
@@ -179,7 +180,8 @@ async def test_pushers_that_race_for_one_sku_do_not_overpromise(bench: Bench) ->
 
 
 def reconciler(bench: Bench, stall: Stall) -> Reconciler:
-    return Reconciler(bench.outbox, stall.terms, stall.connector, utc_now, None, lambda: None)
+    compared = Reconciliation(bench.core.pool, utc_now)
+    return Reconciler(bench.outbox, compared, stall.terms, stall.connector, utc_now, None, lambda: None)
 
 
 def show(stall: Stall, **changes: object) -> None:
@@ -210,7 +212,7 @@ async def test_what_was_told_after_the_look_is_no_drift(bench: Bench) -> None:
     await bench.import_codes(10, seed=3)
     await push(bench, *bench.stalls, *bench.stalls)
     await bench.outbox.observe(stall.terms, page.offers, at)
-    assert await bench.outbox.repair(stall.terms, at) == []
+    assert await Reconciliation(bench.core.pool, utc_now).compare(stall.terms, at) == []
 
 
 # Any history.

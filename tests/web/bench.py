@@ -47,6 +47,7 @@ from core.offers.catalogue import (
     link_listing,
     set_base_price,
 )
+from core.offers.guarding import Guard
 from core.offers.outbox import Outbox
 from core.offers.stock.rules import StockPolicy
 from core.offers.terms import ChannelTerms
@@ -321,6 +322,7 @@ async def _build(pool: Pool, folder: Path, http: ClientSession, title: str, risk
         outbox=Outbox(pool, by_id, StockPolicy(), now),
         opener=opener,
         importer=Importer(pool, vault, now),
+        guard=Guard(pool, now),
         channels=channels,
         bound_permille=1000,
         lanes=2,
