@@ -22,6 +22,7 @@ from config.fields import (
     lower,
     not_boolean,
 )
+from config.guard import ChannelDrift, ChannelGuard
 from config.price import ChannelPrice, ListingPrice
 from config.stock import ChannelStock, ListingStock
 
@@ -182,6 +183,8 @@ class Channel(Table):
     listings: tuple[Listing, ...] = ()
     shortage: Literal["wait", "cancel"] = "wait"
     risk: Risk = Risk()
+    drift: ChannelDrift = ChannelDrift()
+    guard: ChannelGuard = ChannelGuard()
     min_validity_days: Whole = 0
     # The connector's own model judges these; secrets among them are SecretStr.
     options: dict[str, object] = Field(default_factory=dict)

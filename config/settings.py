@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from config.alerts import Alerts, unknown_routes
 from config.fields import Name
+from config.guard import Drift, Guard
 from config.mending import explain, unknown_key
 from config.models import (
     Api,
@@ -78,6 +79,8 @@ class Settings(BaseSettings):
     stock: Stock = Stock()
     price: Price = Price()
     rates: Rates = Rates()
+    drift: Drift = Drift()
+    guard: Guard = Guard()
     alerts: Alerts = Alerts()
     splits: dict[Name, SplitPlan] = {}
     channels: dict[Name, Channel] = {}

@@ -17,6 +17,7 @@ from core.money.splits import SplitRule as Rule
 from core.offers.terms import ChannelTerms, Shortage
 from core.orders.risk import RiskRule
 from core.types import ChannelId
+from scheduler.guard_terms import drift_rule, guard_rule
 from scheduler.price_terms import price_book
 from scheduler.stock_terms import channel_stock, channel_tier, listing_stock, stock_policy
 
@@ -54,6 +55,8 @@ def channel_terms(
         min_validity=timedelta(days=channel.min_validity_days),
         largest_quantity=traits.largest_quantity,
         risk=risk_rule(name, channel.risk, channel.currency),
+        drift=drift_rule(settings, name, traits),
+        guard=guard_rule(settings, name, traits),
         listing_stock=listing_stock(settings, name),
         tier=channel_tier(settings, name),
     )
