@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import zlib
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ _SQL = load_queries("core.offers", "catalogue.sql")
 _FIND_LISTINGS = _SQL["find_listings"]
 _FIND_SKU = _SQL["find_sku"]
 _ADD_SKU = _SQL["add_sku"]
+_TAG_SKU = _SQL["tag_sku"]
 _SET_BASE_PRICE = _SQL["set_base_price"]
 _FIND_CONSIGNOR = _SQL["find_consignor"]
 _ADD_CONSIGNOR = _SQL["add_consignor"]
@@ -30,6 +32,8 @@ _LINK_LISTING = _SQL["link_listing"]
 _ADD_OFFER = _SQL["add_offer"]
 
 _REMEMBER_SECONDS = 30.0
+_TAG = re.compile(r"^\w[\w.:-]{0,63}$")
+_MOST_TAGS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,7 @@ class NewSku:
     kind: str = "gift card"
     region: str = ""
     face_value: Money | None = None
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +133,30 @@ async def add_sku(conn: Connection, new: NewSku, lanes: int) -> Sku:
         new.region,
         face.amount_minor if face else None,
         face.currency if face else None,
+        sorted({_tag(tag) for tag in new.tags}),
     )
     return await find_sku(conn, new.sku_ref)
+
+
+async def tag_sku(
+    conn: Connection, sku: Sku, allocator: Allocator, *, add: Sequence[str] = (), remove: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """Give a SKU tags and take others away; its offers follow. Returns the tags it has then."""
+    added = [_tag(tag) for tag in add]
+    if both := set(added) & set(remove):
+        raise InvalidInput(f"tag {min(both)}: to give or to take away? Write it once")
+    tags: list[str] = await conn.fetchval(_TAG_SKU, sku.sku_id, added, list(remove))
+    if len(tags) > _MOST_TAGS:
+        raise InvalidInput(f"{sku.sku_ref} would have {len(tags)} tags: {_MOST_TAGS} at most")
+    await allocator.mark(conn, sku.lane, sku.sku_id)
+    return tuple(tags)
+
+
+def _tag(tag: str) -> str:
+    """A tag as rules name it; InvalidInput says what one looks like."""
+    if not _TAG.match(tag):
+        raise InvalidInput(f"tag {tag!r}: write letters and digits, joined by - _ . or :, such as steam")
+    return tag
 
 
 async def set_base_price(conn: Connection, sku: Sku, price: Money, allocator: Allocator) -> None:

@@ -8,9 +8,22 @@ WHERE listing.channel_id = $1::int AND listing.listing_ref = ANY ($2::text[])
 SELECT sku_id, lane, sku_ref, title FROM sku WHERE sku_ref = $1::text
 
 -- name: add_sku
-INSERT INTO sku (lane, sku_ref, title, brand, kind, region, face_value_minor, face_currency)
-VALUES ($1::smallint, $2::text, $3::text, $4::text, $5::text, $6::text, $7::bigint, $8::text)
+INSERT INTO sku (lane, sku_ref, title, brand, kind, region, face_value_minor, face_currency, tags)
+VALUES ($1::smallint, $2::text, $3::text, $4::text, $5::text, $6::text, $7::bigint, $8::text, $9::text[])
 ON CONFLICT ON CONSTRAINT sku_ref_once DO NOTHING
+
+-- name: tag_sku
+UPDATE sku
+SET tags = ARRAY(
+    SELECT DISTINCT tag
+    FROM unnest(sku.tags || $2::text[]) given(tag)
+    WHERE tag <> ALL ($3::text[])
+    ORDER BY tag
+    -- One more than there may be: who called says so, and the transaction ends.
+    LIMIT 65
+)
+WHERE sku_id = $1::int
+RETURNING tags
 
 -- name: set_base_price
 INSERT INTO sku_price (sku_id, currency, base_price_minor)

@@ -15,7 +15,7 @@ from core.offers.matching import SkuFacts
 from core.offers.price.plan import Held, NoPrice, PriceChange, PricePlan
 from core.offers.stock.quantities import codes_of_groups, plan_quantities, promise_now
 from core.offers.stock.rules import ListingPolicy, SkuPolicy, StockPolicy
-from core.offers.stock.wants import ListingStock, QuantityPlan
+from core.offers.stock.wants import ListingStock, QuantityPlan, Step
 from core.offers.terms import ChannelTerms
 from core.types import ChannelId, ListingId, ListingRef, PriceBasis, SkuId
 
@@ -129,6 +129,7 @@ class OfferPlan:
     promised_total: int
     policy: ListingPolicy
     sku_policy: SkuPolicy
+    steps: tuple[Step, ...]
     priced: PricePlan
     why: dict[str, object]
 
@@ -214,6 +215,13 @@ class _Promise:
     wanted: QuantityPlan
     quantity: int
     held: str | None
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The steps to what is wanted, and the one that holds back."""
+        if self.held is None:
+            return self.wanted.steps
+        return (*self.wanted.steps, Step("held back", self.quantity, self.held, "the outbox"))
 
 
 def _promise(
@@ -320,6 +328,7 @@ def _plan(
         promised_total=standing.others(row.listing_id, standing.available) + quantity,
         policy=standing.listings[row.listing_id].policy,
         sku_policy=standing.policy,
+        steps=promise.steps,
         priced=price,
         why=_why(promise, price),
     )
@@ -347,17 +356,8 @@ def _price_differs(row: OfferRow, terms: ChannelTerms, price_minor: int, net_min
 
 def _why(promise: _Promise, price: PricePlan) -> dict[str, object]:
     quantity = [
-        {"rule": s.rule, "quantity": s.quantity, "why": s.why, "source": s.source}
-        for s in promise.wanted.steps
+        {"rule": s.rule, "quantity": s.quantity, "why": s.why, "source": s.source} for s in promise.steps
     ]
-    if promise.held:
-        held = {
-            "rule": "held back",
-            "quantity": promise.quantity,
-            "why": promise.held,
-            "source": "the outbox",
-        }
-        quantity.append(held)
     steps = [
         {"rule": s.name, "amount_minor": s.amount_minor, "why": s.why, "source": s.given} for s in price.steps
     ]

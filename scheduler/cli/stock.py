@@ -30,7 +30,7 @@ from scheduler.composition import Core, open_core, utc_now
 
 # So many codes leave in one transaction: their lane sells nothing meanwhile.
 _STEP_CODES = 5000
-_AT_COMMAND_LINE = "at the command line"
+AT_COMMAND_LINE = "at the command line"
 
 
 @click.group("stock", cls=ListGroup)
@@ -91,6 +91,7 @@ async def _detail(settings: Settings, sku_ref: str) -> SkuDetail:
 @click.option("--brand", default="")
 @click.option("--kind", default="gift card", show_default=True)
 @click.option("--region", default="")
+@click.option("--tag", "tags", multiple=True, help="What rules know it by; may be given again.")
 @click.option("--face-value", metavar="AMOUNT", help="What is printed on the card.")
 @click.option("--base-price", metavar="AMOUNT", help="What one code should bring after commission.")
 @click.option("--currency", help="The currency of both amounts, such as EUR.")
@@ -103,6 +104,7 @@ def add_stock(
     brand: str,
     kind: str,
     region: str,
+    tags: tuple[str, ...],
     face_value: str | None,
     base_price: str | None,
     currency: str | None,
@@ -114,7 +116,7 @@ def add_stock(
     """
     face = money(face_value, currency, "--face-value")
     price = money(base_price, currency, "--base-price")
-    new = NewSku(sku_ref, title, brand, kind, region, face)
+    new = NewSku(sku_ref, title, brand, kind, region, face, tags)
     answer = session.drive(_add(session, new, price))
     if as_json:
         print_json(answer)
@@ -127,7 +129,7 @@ async def _add(session: Session, new: NewSku, price: Money | None) -> dict[str, 
         async with core.pool.acquire() as conn, conn.transaction():
             sku = await add_sku(conn, new, core.settings.sync.lanes)
         if price is not None:
-            await _set_price(core, session.actor, new.sku_ref, price, _AT_COMMAND_LINE)
+            await _set_price(core, session.actor, new.sku_ref, price, AT_COMMAND_LINE)
     return {"sku_ref": sku.sku_ref, "title": sku.title, "lane": sku.lane}
 
 
@@ -135,7 +137,7 @@ async def _add(session: Session, new: NewSku, price: Money | None) -> dict[str, 
 @click.argument("sku_ref", metavar="SKU")
 @click.argument("amount")
 @click.argument("currency")
-@click.option("--reason", default=_AT_COMMAND_LINE, show_default=True, help="Why; it is kept.")
+@click.option("--reason", default=AT_COMMAND_LINE, show_default=True, help="Why; it is kept.")
 @json_option
 @pass_session
 def price_stock(
@@ -170,7 +172,7 @@ async def _set_price(core: Core, actor: str, sku_ref: str, price: Money, reason:
 @click.argument("channel")
 @click.argument("listing_ref", metavar="LISTING")
 @click.argument("sku_ref", metavar="SKU")
-@click.option("--reason", default=_AT_COMMAND_LINE, show_default=True, help="Why; it is kept.")
+@click.option("--reason", default=AT_COMMAND_LINE, show_default=True, help="Why; it is kept.")
 @json_option
 @pass_session
 def link_stock(

@@ -5,5 +5,5 @@ ALTER TABLE sku
     -- A tag is a word of the settings file: what could not be written there would never match.
     ADD CONSTRAINT sku_tags_written CHECK (
         array_position(tags, NULL) IS NULL AND array_position(tags, '') IS NULL
-        AND coalesce(array_length(tags, 1), 0) <= 64
+        AND cardinality(tags) <= 65
     );
