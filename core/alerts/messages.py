@@ -35,7 +35,7 @@ def compose(notices: Sequence[Notice], language: str, console_url: str | None) -
     return _digest(notices, language, console_url)
 
 
-def test_text(route: str, language: str, console_url: str | None) -> Text:
+def trial_text(route: str, language: str, console_url: str | None) -> Text:
     """What `consignd alerts test` sends."""
     words = WORDS[language]
     body = words["test_body"].format(route=route)

@@ -23,7 +23,9 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "rule": "rule {rule}, alert #{incident}, {at}",
         "lasted": "{lasted} after it was raised",
         "look": "look: {url}",
-        "restock": "order {restock}: {per_day} sell a day, {lead_time_days} days to come, for {cover_days}",
+        "restock": (
+            "order {restock}: {per_day} sell a day, {lead_time_days} days to arrive, to last {cover_days} days"
+        ),
         "digest": "{raised} new alerts, {over} over",
         "more": "and {count} more",
         "test_title": "[consignd] test",
