@@ -23,6 +23,7 @@ from scheduler.cli.rates import rates
 from scheduler.cli.running import run
 from scheduler.cli.session import Session, Terminated
 from scheduler.cli.stock import stock
+from scheduler.cli.stock_rules import explain_skus, tag_skus
 from scheduler.cli.syncing import sync
 
 
@@ -100,3 +101,5 @@ _COMMANDS = (
 
 for command in _COMMANDS:
     main.add_command(command)
+for command in (explain_skus, tag_skus):
+    stock.add_command(command)
