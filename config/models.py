@@ -90,6 +90,10 @@ class Sync(Table):
     push_interval_seconds: Seconds = 1.0
     pull_interval_seconds: Seconds = 15.0
     reconcile_interval_seconds: Seconds = 300.0
+    # Prices that time, history and rivals may move are recalculated this often, and whenever a rule begins.
+    reprice_interval_seconds: Seconds = 120.0
+    # How old what rivals ask may be before they are looked at again.
+    rivals_interval_seconds: Seconds = 600.0
     lease_seconds: Seconds = 10.0
     reservation_hold_seconds: Seconds = 900.0
     # A fixed share of the SKUs each; as many as the database machine has cores.
@@ -175,10 +179,14 @@ class Channel(Table):
     connector: str
     currency: Currency
     enabled: bool = True
+    # Works out and shows what it would publish, and publishes nothing; orders are taken and served.
+    dry_run: bool = False
     split: str = "default"
     poll_interval_seconds: Seconds | None = None
     stock: ChannelStock = ChannelStock()
     price: ChannelPrice = ChannelPrice()
+    # What a change of price costs there when no free one is left; without it none is ever paid for.
+    price_change_fee: Amount | None = None
     # What single listings want otherwise, by the marketplace's reference.
     listings: tuple[Listing, ...] = ()
     shortage: Literal["wait", "cancel"] = "wait"

@@ -30,6 +30,7 @@ from scheduler.composition import Channels, Core, utc_now
 from scheduler.driver import ChannelDriver, Drive, Pace
 from scheduler.loops.alert import AlertDesk, AlertMetrics
 from scheduler.loops.measure import MEASURE_SECONDS, Measurer
+from scheduler.loops.prices import PricePace, add_price_sweeps
 from scheduler.metrics import LoopMetrics
 from scheduler.notify import Messenger
 from scheduler.terms import bound_permille, pull_seconds
@@ -77,6 +78,7 @@ class Daemon:
             )
             measure = Measurer(Measuring(self._core.pool, utc_now)).tick
             self._timetable.add_job(measure, "interval", seconds=MEASURE_SECONDS, max_instances=1)
+            add_price_sweeps(self._timetable, self._core.pool, self._settings)
             if self._settings.alerts.enabled:
                 desk, alerts = self._alert_desk(), self._settings.alerts
                 await stack.enter_async_context(desk.on(self._timetable, alerts.sweep_seconds))
@@ -158,6 +160,7 @@ class Daemon:
             pull_seconds=pull_seconds(self._settings, self._settings.channels[name]),
             reconcile_seconds=sync.reconcile_interval_seconds,
             payouts_seconds=min(_PAYOUTS_SECONDS, sync.reconcile_interval_seconds),
+            prices=PricePace(sync.reprice_interval_seconds, sync.rivals_interval_seconds),
         )
         return ChannelDriver(self._channels.by_name[name], drive, pace)
 

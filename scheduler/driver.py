@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import structlog
@@ -30,6 +30,7 @@ from scheduler.composition import utc_now
 from scheduler.loops.deliver import Deliverer
 from scheduler.loops.guard import GuardWatch
 from scheduler.loops.loop import Health, Loop, Work
+from scheduler.loops.prices import PricePace, price_work
 from scheduler.loops.pull import Puller
 from scheduler.loops.push import Pusher
 from scheduler.loops.reconcile import PayoutReader, Reconciler
@@ -53,6 +54,7 @@ class Pace:
     pull_seconds: float
     reconcile_seconds: float
     payouts_seconds: float
+    prices: PricePace = field(default_factory=PricePace)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,8 @@ class ChannelDriver:
             compared = Reconciliation(drive.pool, utc_now)
             reconciler = Reconciler(drive.outbox, compared, terms, connector, utc_now, pull, wake_push)
             self._add("reconcile", reconciler.reconcile, pace.reconcile_seconds)
+        for subject, work, every_seconds in price_work(drive.pool, terms, connector, pace.prices, wake_push):
+            self._add(subject, work, every_seconds)
         if terms.guard.lines:
             self._add("guard", GuardWatch(drive.guard, terms, wake_push).watch, _GUARD_SECONDS)
         if isinstance(connector, ReportsPayouts):

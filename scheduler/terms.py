@@ -14,6 +14,7 @@ from core.errors import InvalidInput
 from core.money.money import Money
 from core.money.splits import Base, Party, SplitPlan, require_currency
 from core.money.splits import SplitRule as Rule
+from core.offers.price_facts import ChangeTerms
 from core.offers.terms import ChannelTerms, Shortage
 from core.orders.risk import RiskRule
 from core.types import ChannelId
@@ -59,7 +60,19 @@ def channel_terms(
         guard=guard_rule(settings, name, traits),
         listing_stock=listing_stock(settings, name),
         tier=channel_tier(settings, name),
+        changes=_changes(name, channel, traits),
+        dry_run=channel.dry_run,
     )
+
+
+def _changes(name: str, channel: Channel, traits: Traits) -> ChangeTerms:
+    """What the connector declares to be free, and what the operator says that more would cost."""
+    try:
+        fee_minor = _minor(channel.price_change_fee, channel.currency)
+    except InvalidInput as error:
+        raise OptionsRefused(f"channels.{name}.price_change_fee: {error}") from None
+    fee = None if fee_minor is None else Money(fee_minor, channel.currency)
+    return ChangeTerms(traits.free_price_changes_per_day, fee)
 
 
 def bound_permille(settings: Settings) -> int:

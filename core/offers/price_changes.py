@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -73,9 +73,16 @@ async def note_free_changes(
         )
 
 
-async def due_quotes(conn: Connection, channel_id: ChannelId, before: datetime, limit: int) -> list[DueQuote]:
-    """Listings whose fee was last asked for before a moment, the longest ago first."""
-    return [DueQuote(**dict(row)) for row in await conn.fetch(_DUE_QUOTES, channel_id, before, limit)]
+async def due_quotes(
+    conn: Connection,
+    channel_id: ChannelId,
+    before: datetime,
+    limit: int,
+    without: Collection[ListingId] = (),
+) -> list[DueQuote]:
+    """Listings whose fee was last asked for before a moment, the longest ago first, `without` some."""
+    rows = await conn.fetch(_DUE_QUOTES, channel_id, before, limit, sorted(without))
+    return [DueQuote(**dict(row)) for row in rows]
 
 
 async def keep_fee_quotes(pool: Pool, quotes: Sequence[QuotedPrice], now: datetime) -> None:

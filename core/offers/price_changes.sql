@@ -48,6 +48,7 @@ WHERE listing.channel_id = $1::int
     AND listing.enabled
     AND coalesce(offer.published_price_minor, offer.wanted_price_minor) > 0
     AND coalesce(last.quoted_at, '-infinity') < $2::timestamptz
+    AND listing.listing_id <> ALL ($4::int[])
 ORDER BY last.quoted_at NULLS FIRST, listing.listing_id
 LIMIT $3::int
 

@@ -52,3 +52,5 @@ class ChannelTerms:
     tier: str = ""
     # What changes of a price cost there.
     changes: ChangeTerms = field(default_factory=ChangeTerms)
+    # Works out and shows what it would publish, and publishes nothing.
+    dry_run: bool = False
