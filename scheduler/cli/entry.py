@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from scheduler.cli.alerts import alerts
 from scheduler.cli.channels import channels
 from scheduler.cli.checking import check, migrate
 from scheduler.cli.codes import codes
@@ -22,6 +23,7 @@ from scheduler.cli.price_group import price
 from scheduler.cli.rates import rates
 from scheduler.cli.running import run
 from scheduler.cli.session import Session, Terminated
+from scheduler.cli.splits import splits
 from scheduler.cli.stock import stock
 from scheduler.cli.stock_rules import explain_skus, tag_skus
 from scheduler.cli.syncing import sync
@@ -90,8 +92,10 @@ _COMMANDS = (
     orders,
     codes,
     channels,
+    alerts,
     sync,
     ledger,
+    splits,
     price,
     rates,
     keys,

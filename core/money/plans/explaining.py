@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.money.money import Money
-from core.money.plans.rules import Moment, Rule, Short, TierBy, Vesting
+from core.money.plans.amounts import reached
+from core.money.plans.facts import Counted
+from core.money.plans.rules import Moment, Rule, Short, Tier, TierBy, TierMode, Vesting
 from core.money.plans.waterfall import Run, Split
 from core.money.splits import percent
 
@@ -111,14 +113,38 @@ def _formula(split: Split, index: int, run: Run) -> str:
         return f"the rest = {taken}"
     short = run.asked_minor[index] != run.amounts_minor[index]
     left = " (all that was left)" if short and rule.when_short is not Short.LOSS else ""
-    return f"{_rates(rule, base, currency)} = {taken}{left}"
+    order_no = split.facts.buyer_order_no
+    rates = _rates(_in_tier(rule, base, order_no), base, currency)
+    return f"{_tiers(rule, base, order_no)}{rates} = {taken}{left}"
+
+
+def _tiers(rule: Rule, base: Money, order_no: int | None) -> str:
+    """The table that decides; which tier, where the unit alone tells."""
+    if rule.tiers is None:
+        return ""
+    tier = _tier(rule, base, order_no)
+    if tier is None:
+        return f"{rule.tiers.mode} tiers by {rule.tiers.by}, of {base}: "
+    start = str(Money(tier.start, base.currency)) if rule.tiers.by is TierBy.AMOUNT else f"order {tier.start}"
+    return f"from {start} on: "
+
+
+def _tier(rule: Rule, base: Money, order_no: int | None) -> Tier | None:
+    tiers = rule.tiers
+    if tiers is None or tiers.by in (TierBy.UNITS, TierBy.TURNOVER):
+        return None
+    if tiers.by is TierBy.AMOUNT and (tiers.mode is TierMode.MARGINAL or rule.scope != "unit"):
+        return None
+    return reached(tiers, abs(base.amount_minor), Counted(), 1, order_no)
+
+
+def _in_tier(rule: Rule, base: Money, order_no: int | None) -> Rule:
+    tier = _tier(rule, base, order_no)
+    return rule if tier is None else replace(rule, rate_ppm=tier.rate_ppm, fixed_minor=tier.fixed_minor)
 
 
 def _rates(rule: Rule, base: Money, currency: str) -> str:
     said = []
-    if rule.tiers is not None:
-        by = {TierBy.AMOUNT: str(rule.base)}.get(rule.tiers.by, str(rule.tiers.by))
-        said.append(f"by the {rule.tiers.mode} tiers of {by}, of {base}")
     if rule.rate_ppm:
         said.append(f"{percent(rule.rate_ppm)} of {base}")
     if rule.fixed_minor:
@@ -129,4 +155,6 @@ def _rates(rule: Rule, base: Money, currency: str) -> str:
         limits.append(f", at most {Money(rule.cap.amount_minor, currency)} a {rule.cap.per}")
     if rule.scope != "unit":
         limits.append(f", this unit's part of one amount per {rule.scope}")
+    if not said and rule.tiers is not None:
+        said.append("what they come to")
     return (" + ".join(said) or "nothing") + "".join(limits)

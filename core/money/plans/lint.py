@@ -35,8 +35,8 @@ _WHOLE_PPM = 1_000_000
 _REFERRAL_LEVELS = 2
 _EARLY = (Base.GROSS, Base.GROSS_LESS_TAX, Base.TAX, Base.REDEEMED)
 _PYRAMID = (
-    "a third level of referral is refused: rewards by level for those whom one's recruits recruited are a mark"
-    " by which laws tell pyramid selling, in China the Regulation on the Prohibition of Pyramid Selling"
+    "a third level of referral is refused: rewards by level for those whom one's recruits recruited are a"
+    " mark by which laws tell pyramid selling, in China the Regulation on the Prohibition of Pyramid Selling"
     " (禁止传销条例); reward levels 1 and 2 at most. Two levels are this program's limit and no promise that"
     " the law allows them: ask a lawyer where you trade"
 )
@@ -217,7 +217,7 @@ def _of_place(plan: Plan, number: int) -> Iterator[str]:
         yield "the channel does not take the rest: write its rate or amounts"
     for other in before:
         if _takes_all(other):
-            yield f"it is never reached: {other.name} takes all that is left; move it before that, or remove it"
+            yield f"it is never reached: {other.name} takes all that is left; move it up, or remove it"
             break
     reckoned = any(other.base in (Base.AFTER_CHANNEL, Base.MARGIN) for other in before)
     if rule.party.kind is PartyKind.CHANNEL and reckoned:
@@ -241,7 +241,7 @@ def _over(plan: Plan) -> Iterator[tuple[Excess, str]]:
         price, over = (_shown(plan, minor) for minor in (excess.price_minor, ceil(excess.excess_minor)))
         yield (
             excess,
-            f"over-allocated: of a price of {price} it can ask for {over} more than the rules before it leave:"
+            f"over-allocated: of a price of {price} it can ask for {over} more than the rules before leave:"
             " lower rates or amounts, begin the plan's range higher (smallest), or let it take what is left"
             ' (when_short = "less")',
         )

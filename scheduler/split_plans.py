@@ -1,0 +1,138 @@
+"""Turns a split plan as it was written into the plan that core decides by. Pure."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from config import plans as written
+from config.plans import PlanFile
+from config.problems import SettingsRefused
+from core.errors import ConsigndError, InvalidInput
+from core.money.money import Money
+from core.money.plans.rules import (
+    LARGEST_MINOR,
+    Base,
+    Cap,
+    Condition,
+    Lapse,
+    Moment,
+    OnRefund,
+    Party,
+    PartyKind,
+    Per,
+    Plan,
+    Rule,
+    Scope,
+    Short,
+    Tier,
+    TierBy,
+    TierMode,
+    Tiers,
+    Vesting,
+)
+
+_PPM_OF_PERCENT = 10_000
+
+
+def plan_of(file: PlanFile) -> Plan:
+    """The plan of a file, not yet looked at by the linter; SettingsRefused names rule and line."""
+    plan, rules, problems = file.plan, [], []
+    for number, rule in enumerate(plan.rules, 1):
+        try:
+            rules.append(_rule(rule, plan.currency))
+        except ConsigndError as error:
+            problems.append(file.problem(number, str(error)))
+    try:
+        smallest_minor = _minor(plan.smallest, plan.currency) or 0
+        largest_minor = _minor(plan.largest, plan.currency)
+    except ConsigndError as error:
+        problems.append(file.problem(0, str(error)))
+    if problems:
+        raise SettingsRefused(problems)
+    return Plan(
+        name=plan.name,
+        rules=tuple(rules),
+        currency=plan.currency,
+        smallest_minor=smallest_minor,
+        largest_minor=LARGEST_MINOR if largest_minor is None else largest_minor,
+        starts_at=plan.starts_at,
+        ends_at=plan.ends_at,
+        kept_borne_by=Party.parse(plan.kept_borne_by),
+    )
+
+
+def _rule(rule: written.Rule, currency: str | None) -> Rule:
+    party = Party.parse(rule.party)
+    return Rule(
+        name=rule.name,
+        party=party,
+        base=Base(rule.base),
+        rate_ppm=_ppm(rule.rate_percent),
+        fixed_minor=_minor(rule.fixed, currency) or 0,
+        tiers=None if rule.tiers is None else _tiers(rule.tiers, currency),
+        minimum_minor=_minor(rule.minimum, currency),
+        maximum_minor=_minor(rule.maximum, currency),
+        cap=None if rule.cap is None else _cap(rule.cap, currency),
+        rest=rule.rest,
+        scope=Scope(rule.scope),
+        when=_condition(rule.when),
+        vest=Vesting(Moment(rule.vest.at), rule.vest.hold_days, rule.vest.parts, rule.vest.every_days),
+        lapse=None if rule.lapse is None else Lapse(rule.lapse.days, Party.parse(rule.lapse.to)),
+        on_refund=OnRefund(rule.on_refund),
+        when_short=_short(rule, party),
+        currency=currency,
+    )
+
+
+def _short(rule: written.Rule, party: Party) -> Short:
+    if rule.when_short is not None:
+        return Short(rule.when_short)
+    return Short.LOSS if party.kind is PartyKind.CHANNEL else Short.REFUSE
+
+
+def _tiers(tiers: written.Tiers, currency: str | None) -> Tiers:
+    by = TierBy(tiers.by)
+    steps = (
+        Tier(_measure(step.start, by, currency), _ppm(step.rate_percent), _minor(step.fixed, currency) or 0)
+        for step in tiers.steps
+    )
+    return Tiers(by, TierMode(tiers.mode), tuple(steps), Per(tiers.per))
+
+
+def _measure(start: Decimal, by: TierBy, currency: str | None) -> int:
+    if by in (TierBy.AMOUNT, TierBy.TURNOVER):
+        return _minor(start, currency) or 0
+    if start != start.to_integral_value():
+        raise InvalidInput(f"a tier of {by} begins at {start}: write a whole number")
+    return int(start)
+
+
+def _cap(cap: written.Cap, currency: str | None) -> Cap:
+    return Cap(_minor(cap.amount, currency) or 0, Per(cap.per))
+
+
+def _condition(when: written.When) -> Condition:
+    return Condition(
+        channels=when.channels,
+        skus=when.skus,
+        tags=when.tags,
+        unless_tags=when.unless_tags,
+        segments=when.segments,
+        starts_at=when.starts_at,
+        ends_at=when.ends_at,
+        orders_from=when.orders_from,
+        orders_to=when.orders_to,
+        referrer=when.referrer,
+    )
+
+
+def _ppm(percent: Decimal | None) -> int:
+    return int((percent or Decimal(0)) * _PPM_OF_PERCENT)
+
+
+def _minor(amount: Decimal | None, currency: str | None) -> int | None:
+    if amount is None or (not amount and currency is None):
+        return None
+    if currency is None:
+        raise InvalidInput('it has amounts, but the plan has no currency: write currency = "EUR"')
+    return Money.parse(f"{amount:f}", currency).amount_minor
