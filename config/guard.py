@@ -28,7 +28,7 @@ class Drift(Table):
     vanished: Literal["repair", "ask"] = "repair"
     # Shown there and linked to no SKU: written down, or asked about as well.
     unknown: Literal["report", "ask"] = "report"
-    # What was repaired so often in so many hours is a fight: repairs wait longer and longer, a person is asked.
+    # What was repaired so often in so many hours is a fight: repairs wait ever longer, and a person is asked.
     fight_after: Times = 4
     fight_hours: Times = 6
     first_wait_seconds: Seconds = 60.0

@@ -64,7 +64,7 @@ async def _turn(
     if stopped:
         await conn.execute(query, switch.scope.value, subject_id, actor, reason.strip(), at)
     elif await conn.fetchval(query, switch.scope.value, subject_id) is None:
-        raise InvalidInput(f"{switch} is not stopped; `consignd switch list` shows what is")
+        raise InvalidInput(f"{switch} is not stopped; `consignd stopped` tells what is")
     await conn.execute(_ADD_SWITCH_EVENT, switch.scope.value, subject_id, stopped, actor, reason.strip(), at)
     action = "stop" if stopped else "go"
     await note(conn, at=at, actor=actor, action=action, subject=str(switch), reason=reason)

@@ -24,6 +24,7 @@ from scheduler.cli.rates import rates
 from scheduler.cli.running import run
 from scheduler.cli.session import Session, Terminated
 from scheduler.cli.splits import splits
+from scheduler.cli.standing import drift, guard, let_go, show_stopped, stop_selling
 from scheduler.cli.stock import stock
 from scheduler.cli.stock_rules import explain_skus, tag_skus
 from scheduler.cli.syncing import sync
@@ -92,6 +93,11 @@ _COMMANDS = (
     orders,
     codes,
     channels,
+    stop_selling,
+    let_go,
+    show_stopped,
+    drift,
+    guard,
     alerts,
     sync,
     ledger,

@@ -9,7 +9,7 @@ import structlog
 from aiohttp import web
 
 from web.access import GuessLimiter, Right, Token, find_token, roles_with
-from web.api import channels, codes, money, orders, stock
+from web.api import alerts, channels, codes, money, orders, standing, stock
 from web.api.openapi import openapi_bytes
 from web.api.problems import Problem, problem_of
 from web.api.route import Call, Route
@@ -36,7 +36,9 @@ ROUTES: tuple[Route, ...] = (
     *orders.ROUTES,
     *codes.ROUTES,
     *channels.ROUTES,
+    *standing.ROUTES,
     *money.ROUTES,
+    *alerts.ROUTES,
     EVENTS,
 )
 
