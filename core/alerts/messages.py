@@ -10,7 +10,7 @@ from string import Formatter
 from core.alerts.digest import Notice
 from core.alerts.numbers import amount, plain, span
 from core.alerts.phrases import DETAILS, NOUNS, WORDS
-from core.alerts.rules import Fact, Metric, Severity, Side, side_of
+from core.alerts.rules import Fact, Metric, Severity, Side, Subject, side_of
 
 LANGUAGES = tuple(WORDS)
 # Services cut long messages where they like; better that we do it and say so.
@@ -44,19 +44,32 @@ def trial_text(route: str, language: str, console_url: str | None) -> Text:
 
 
 def headline(notice: Notice, language: str) -> str:
-    """One line: which subject, which number, which line."""
-    metric, words = Metric(notice.metric), WORDS[language]
-    noun = NOUNS[language][metric]
-    subject = notice.subject.name or words["house"]
+    """A notice in one line: which subject, which number, which line."""
+    return headline_of(
+        Metric(notice.metric), notice.subject, notice.kind, notice.value, notice.cross, notice.clear, language
+    )
+
+
+def headline_of(
+    metric: Metric,
+    subject: Subject,
+    kind: str,
+    value: float | None,
+    cross: float,
+    clear: float,
+    language: str,
+) -> str:
+    """The same of what an incident is made of; `kind` is that of a notice."""
+    words = WORDS[language]
     told = {
-        "subject": subject,
-        "noun": noun,
-        "value": "" if notice.value is None else amount(metric, notice.value, language),
-        "cross": amount(metric, notice.cross, language),
-        "clear": amount(metric, notice.clear, language),
+        "subject": subject.name or words["house"],
+        "noun": NOUNS[language][metric],
+        "value": "" if value is None else amount(metric, value, language),
+        "cross": amount(metric, cross, language),
+        "clear": amount(metric, clear, language),
         "side": words["below" if side_of(metric) is Side.BELOW else "above"],
     }
-    return words[notice.kind].format(**told)
+    return words[kind].format(**told)
 
 
 def _single(notice: Notice, language: str, console_url: str | None) -> Text:

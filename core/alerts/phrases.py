@@ -24,7 +24,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "lasted": "{lasted} after it was raised",
         "look": "look: {url}",
         "restock": (
-            "order {restock}: {per_day} sell a day, {lead_time_days} days to arrive, to last {cover_days} days"
+            "order {restock}: {per_day} sell a day, {lead_time_days} days to come, to last {cover_days} days"
         ),
         "digest": "{raised} new alerts, {over} over",
         "more": "and {count} more",

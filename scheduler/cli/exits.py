@@ -49,7 +49,7 @@ _MEANINGS = {
     Exit.DATABASE: "the database does not answer, or is not usable as it is",
     Exit.KEY: "a sealing key is missing, wrong or does not open what it should",
     Exit.CONFLICT: "the world moved on, or codes are short: look again, then repeat",
-    Exit.CHANNEL: "a marketplace refused, or does not answer",
+    Exit.CHANNEL: "a marketplace or an alert route refused, or does not answer",
     Exit.BUG: "our mistake: run it with --log-level debug and report the trace",
     Exit.INTERRUPTED: "interrupted by Ctrl-C; what was written before stands",
     Exit.TERMINATED: "told to end by SIGTERM; what was written before stands",

@@ -53,7 +53,7 @@ def test_a_notice_in_english_tells_numbers_hint_and_link() -> None:
         "STEAM-EUR-20: stock against its usual level 7.5 %, below 10 %",
         "Steam 20 EUR",
         "6 codes, usually 80",
-        "order 93: 3.1 sell a day, 7 days to arrive, to last 30 days",
+        "order 93: 3.1 sell a day, 7 days to come, to last 30 days",
         "rule stock-low, alert #17, 2026-11-21 12:00 UTC",
         f"look: {CONSOLE}/alerts/17",
     ]

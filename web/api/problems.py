@@ -18,12 +18,13 @@ from core.errors import (
     Overloaded,
     UnknownChannel,
     UnknownConsignor,
+    UnknownIncident,
     UnknownListing,
     UnknownOrder,
     UnknownSku,
 )
 
-_UNKNOWN = (UnknownSku, UnknownConsignor, UnknownChannel, UnknownOrder, UnknownListing)
+_UNKNOWN = (UnknownSku, UnknownConsignor, UnknownChannel, UnknownOrder, UnknownListing, UnknownIncident)
 _RETRY_AFTER_SECONDS = 5
 
 
