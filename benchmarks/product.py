@@ -20,6 +20,8 @@ from core.types import LineRef, ListingRef, OrderRef, OrderState
 PRICE_MINOR = 2000
 _HASH = b"x" * 32
 _NUMBERS = itertools.count(1)
+# Whose codes they are, which the product knows from having opened them.
+_OWNERS = {1: (("owner", 1),)}
 
 
 def utc_now() -> datetime:
@@ -42,7 +44,7 @@ class Seller:
         reserved = await self._allocator.reserve(request)
         assert reserved.state is OrderState.ACCEPTED, f"{reserved}: are there codes left?"
         order = _order(request, reserved)
-        await self._closer.close(Closing(order, self._market.terms, "bench", ""))
+        await self._closer.close(Closing(order, self._market.terms, "bench", "", _OWNERS))
 
     def _request(self, goods: Goods) -> ReserveRequest:
         now = utc_now()
@@ -55,7 +57,6 @@ class Seller:
             short_state=OrderState.PARKED,
             currency=self._market.terms.currency,
             placed_at=now,
-            due_at=now,
         )
 
 

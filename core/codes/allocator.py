@@ -14,13 +14,14 @@ from datetime import datetime
 import asyncpg
 
 from core.codes.reservation import (
-    GroupArrays,
     Reserved,
     ReservedLine,
     ReserveRequest,
     Verdict,
     compatible,
+    fold_taken,
     fold_verdicts,
+    group_arguments,
 )
 from core.db.groups import GroupWriter
 from core.db.ids import IdBlocks
@@ -71,7 +72,7 @@ class Allocator:
         """
         lanes = tuple(sorted({line.lane for line in request.lines}))
         if lanes not in self._writers:
-            self._writers[lanes] = GroupWriter(self._write_group)
+            self._writers[lanes] = GroupWriter(self._write_group, leaves_half=True)
         try:
             return await self._writers[lanes].submit(request)
         except asyncpg.UniqueViolationError as error:
@@ -103,14 +104,16 @@ class Allocator:
         self, requests: Sequence[ReserveRequest], takes: Sequence[tuple[int, ...]]
     ) -> list[Reserved | Exception | tuple[int, ...] | None]:
         """One statement. None: ask again; a tuple: ask again for only so many of each line."""
-        now = self._now()
         order_ids = [OrderId(i) for i in await self._order_ids.take(len(requests))]
-        arrays = GroupArrays.of(requests, takes, order_ids, now)
+        arguments = group_arguments(requests, takes, order_ids, self._now())
         async with self._pool.acquire() as conn:
-            rows = await conn.fetch(_RESERVE_GROUP, *arrays.arguments())
-            verdicts = [(int(row["line"]), int(row["verdict"]), int(row["remaining"])) for row in rows]
-            if verdicts and verdicts[0][1] == Verdict.KNOWN:
+            answer = await conn.fetchrow(_RESERVE_GROUP, *arguments)
+            assert answer is not None, "the statement answers with one row"
+            if answer["known"]:
                 return await self._answer_known(conn, requests)
+        if answer["verdicts"] is None:
+            return [*fold_taken(requests, takes, order_ids)]
+        verdicts = list(zip(answer["verdicts"], answer["remaining"], strict=True))
         return fold_verdicts(requests, takes, order_ids, verdicts)
 
     async def _answer_known(

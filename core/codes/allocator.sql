@@ -1,12 +1,15 @@
 -- name: reserve_group
-SELECT line, verdict, remaining
+-- Integers come as text: see core/db/arrays.py.
+SELECT known, verdicts, remaining
 FROM reserve_group(
     $1::smallint[], $2::timestamptz,
-    $3::bigint[], $4::smallint[], $5::int[], $6::text[], $7::bytea[],
-    $8::text[], $9::text[], $10::text[], $11::text[],
-    $12::timestamptz[], $13::timestamptz[], $14::timestamptz[], $15::text[],
-    $16::int[], $17::smallint[], $18::text[], $19::int[], $20::smallint[],
-    $21::int[], $22::int[], $23::int[], $24::bigint[], $25::timestamptz[]
+    $3::smallint[], $4::int[], $5::text[], $6::text[], $7::text[], $8::text[], $9::timestamptz[],
+    $10::text::bigint[], $11::text::int[], $12::text[], $13::bytea[], $14::text[],
+    $15::timestamptz[], $16::timestamptz[], $17::timestamptz[],
+    $18::text::int[], $19::text::smallint[], $20::text[], $21::text::int[], $22::text::smallint[], $23::text::int[],
+    $24::text::int[], $25::text::int[], $26::text::bigint[],
+    $27::text::smallint[], $28::text::int[], $29::text::int[], $30::text::int[],
+    $31::text::int[], $32::text::int[], $33::text::smallint[]
 )
 
 -- name: find_known
@@ -110,12 +113,13 @@ RETURNING lane, shelf_id, slot
 -- name: codes_of_orders
 -- The sealed codes that orders have now, line by line, each with what opens it.
 SELECT allocation.order_id, allocation.line_no, allocation.lane, allocation.shelf_id, allocation.slot,
-    origin.batch_id, origin.fingerprint, origin.sealed, batch.key_id, batch.wrapped_key
+    origin.batch_id, origin.fingerprint, origin.sealed, batch.key_id, batch.wrapped_key, consignor.name AS consignor
 FROM allocation
 JOIN code ON code.lane = allocation.lane AND code.shelf_id = allocation.shelf_id AND code.slot = allocation.slot
 JOIN code origin ON origin.lane = code.lane AND origin.shelf_id = code.shelf_id
     AND origin.slot = coalesce(code.origin_slot, code.slot)
 JOIN batch ON batch.batch_id = origin.batch_id
+JOIN consignor ON consignor.consignor_id = batch.consignor_id
 WHERE allocation.order_id = ANY ($1::bigint[])
     AND NOT EXISTS (
         SELECT FROM departure

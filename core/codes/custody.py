@@ -45,6 +45,7 @@ class OpenedCode:
 
     line_no: int
     place: Place
+    consignor: str
     payload: CodePayload
 
 
@@ -135,7 +136,8 @@ class CodeOpener:
         opened: dict[OrderId, list[OpenedCode]] = {}
         for row in await conn.fetch(_CODES_OF_ORDERS, order_ids):
             place = Place(Lane(row["lane"]), ShelfId(row["shelf_id"]), int(row["slot"]))
-            code = OpenedCode(int(row["line_no"]), place, await self._open(conn, row))
+            payload = await self._open(conn, row)
+            code = OpenedCode(int(row["line_no"]), place, row["consignor"], payload)
             opened.setdefault(OrderId(row["order_id"]), []).append(code)
         return opened
 

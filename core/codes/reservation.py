@@ -6,14 +6,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
+from itertools import islice
+from typing import NamedTuple
 
-from core.types import ChannelId, Lane, LineRef, ListingId, OrderId, OrderRef, OrderState, SkuId
+from core.db.arrays import int_array
+from core.types import (
+    ChannelId,
+    Lane,
+    LineRef,
+    ListingId,
+    OrderId,
+    OrderRef,
+    OrderState,
+    SkuId,
+)
 
 
 class Verdict(IntEnum):
-    """What the statement says of an order."""
+    """What the statement says of a line's order."""
 
-    KNOWN = 0
     TAKEN = 1
     SHORT = 2
     UNDECIDED = 3
@@ -47,7 +58,8 @@ class ReserveRequest:
     short_state: OrderState
     currency: str
     placed_at: datetime
-    due_at: datetime
+    # When it wants to be looked at next; None: at once.
+    due_at: datetime | None = None
     buyer_ref: str | None = None
     hold_until: datetime | None = None
     min_validity: timedelta = timedelta(0)
@@ -83,6 +95,10 @@ class ReservedLine:
     valid_until: datetime
 
 
+# A line of a group: its order's place in the group, its own in the order, and how many codes it asks for now.
+_Line = tuple[int, int, ReserveLine, int]
+
+
 def compatible(waiting: Sequence[int], requests: Sequence[ReserveRequest]) -> list[int]:
     """Those of the waiting requests that one statement can serve, in their order.
 
@@ -106,88 +122,129 @@ def compatible(waiting: Sequence[int], requests: Sequence[ReserveRequest]) -> li
     return chosen
 
 
-@dataclass(frozen=True, slots=True)
-class GroupArrays:
-    """The columns of a group, as the statement takes them."""
-
-    lanes: list[int]
-    now: datetime
-    orders: tuple[list[object], ...]
-    lines: tuple[list[object], ...]
-
-    def arguments(self) -> list[object]:
-        """The statement's arguments in its order."""
-        return [self.lanes, self.now, *self.orders, *self.lines]
-
-    @classmethod
-    def of(
-        cls,
-        requests: Sequence[ReserveRequest],
-        takes: Sequence[tuple[int, ...]],
-        order_ids: Sequence[OrderId],
-        now: datetime,
-    ) -> GroupArrays:
-        """Lay a group out in columns; line numbers count from 1 within an order."""
-        orders = [
-            (
-                order_id,
-                request.lines[0].lane,
-                request.channel_id,
-                request.order_ref,
-                request.request_hash,
-                (request.state if any(take) else request.short_state).value,
-                None if request.partial and any(take) else request.short_state.value,
-                request.currency,
-                request.buyer_ref,
-                request.placed_at,
-                request.hold_until,
-                request.due_at,
-                request.reason,
-            )
-            for request, take, order_id in zip(requests, takes, order_ids, strict=True)
-        ]
-        lines = [
-            (
-                ord_,
-                line_no,
-                line.line_ref,
-                line.listing_id,
-                line.lane,
-                line.sku_id,
-                line.quantity,
-                wanted,
-                line.unit_price_minor,
-                now + request.min_validity,
-            )
-            for ord_, (request, take) in enumerate(zip(requests, takes, strict=True), start=1)
-            for line_no, (line, wanted) in enumerate(zip(request.lines, take, strict=True), start=1)
-        ]
-        lanes = sorted({line.lane for request in requests for line in request.lines})
-        return cls([*lanes], now, _columns(orders), _columns(lines))
+def group_arguments(
+    requests: Sequence[ReserveRequest],
+    takes: Sequence[tuple[int, ...]],
+    order_ids: Sequence[OrderId],
+    now: datetime,
+) -> list[object]:
+    """A group laid out in columns, as the statement takes it; what it counts, it counts from 1."""
+    kinds: dict[_Kind, int] = {}
+    of_order = [
+        kinds.setdefault(_kind(request, take, now), len(kinds) + 1)
+        for request, take in zip(requests, takes, strict=True)
+    ]
+    lines = [
+        (ord_, line_no, line, wanted)
+        for ord_, (request, take) in enumerate(zip(requests, takes, strict=True), start=1)
+        for line_no, (line, wanted) in enumerate(zip(request.lines, take, strict=True), start=1)
+    ]
+    needs = _needs(lines)
+    return [
+        sorted({line.lane for _, _, line, _ in lines}),
+        now,
+        *(list(column) for column in zip(*kinds, strict=True)),
+        *_order_columns(requests, order_ids, of_order),
+        *_line_columns(lines),
+        int_array([lane for lane, _ in needs]),
+        int_array([sku_id for _, sku_id in needs]),
+        int_array([len(units) for units in needs.values()]),
+        int_array([of_order[units[0][0] - 1] for units in needs.values()]),
+        int_array([number for number, units in enumerate(needs.values(), start=1) for _ in units]),
+        int_array([ord_ for units in needs.values() for ord_, _ in units]),
+        int_array([line_no for units in needs.values() for _, line_no in units]),
+    ]
 
 
-def _columns(rows: Sequence[tuple[object, ...]]) -> tuple[list[object], ...]:
-    return tuple(list(column) for column in zip(*rows, strict=True))
+def _order_columns(
+    requests: Sequence[ReserveRequest], order_ids: Sequence[OrderId], kinds: Sequence[int]
+) -> tuple[object, ...]:
+    return (
+        int_array(order_ids),
+        int_array(kinds),
+        [request.order_ref for request in requests],
+        [request.request_hash for request in requests],
+        [request.buyer_ref for request in requests],
+        [request.placed_at for request in requests],
+        [request.hold_until for request in requests],
+        [request.due_at for request in requests],
+    )
+
+
+def _line_columns(lines: Sequence[_Line]) -> tuple[object, ...]:
+    return (
+        int_array([ord_ for ord_, _, _, _ in lines]),
+        int_array([line_no for _, line_no, _, _ in lines]),
+        [line.line_ref for _, _, line, _ in lines],
+        int_array([line.listing_id for _, _, line, _ in lines]),
+        int_array([line.lane for _, _, line, _ in lines]),
+        int_array([line.sku_id for _, _, line, _ in lines]),
+        int_array([line.quantity for _, _, line, _ in lines]),
+        int_array([wanted for _, _, _, wanted in lines]),
+        int_array([line.unit_price_minor for _, _, line, _ in lines]),
+    )
+
+
+class _Kind(NamedTuple):
+    """What orders that come in alike have in common."""
+
+    lane: Lane
+    channel_id: ChannelId
+    state: str
+    # What it becomes when there is not enough; None: it will be asked again for less.
+    short_state: str | None
+    currency: str
+    reason: str
+    valid_until: datetime
+
+
+def _kind(request: ReserveRequest, take: tuple[int, ...], now: datetime) -> _Kind:
+    some = any(take)
+    return _Kind(
+        request.lines[0].lane,
+        request.channel_id,
+        (request.state if some else request.short_state).value,
+        None if request.partial and some else request.short_state.value,
+        request.currency,
+        request.reason,
+        now + request.min_validity,
+    )
+
+
+def _needs(lines: Sequence[_Line]) -> dict[tuple[Lane, SkuId], list[tuple[int, int]]]:
+    """Who wants the codes of each SKU, a place (order, line) per code, first come first."""
+    needs: dict[tuple[Lane, SkuId], list[tuple[int, int]]] = {}
+    for ord_, line_no, line, wanted in lines:
+        if wanted:
+            needs.setdefault((line.lane, line.sku_id), []).extend([(ord_, line_no)] * wanted)
+    return needs
+
+
+def fold_taken(
+    requests: Sequence[ReserveRequest], takes: Sequence[tuple[int, ...]], order_ids: Sequence[OrderId]
+) -> list[Reserved]:
+    """The outcomes when everybody got all they asked for."""
+    return [
+        Reserved(order_id, request.state if any(take) else request.short_state, take)
+        for request, take, order_id in zip(requests, takes, order_ids, strict=True)
+    ]
 
 
 def fold_verdicts(
     requests: Sequence[ReserveRequest],
     takes: Sequence[tuple[int, ...]],
     order_ids: Sequence[OrderId],
-    verdicts: Sequence[tuple[int, int, int]],
+    verdicts: Sequence[tuple[int, int]],
 ) -> list[Reserved | Exception | tuple[int, ...] | None]:
-    """Turn (line, verdict, remaining) rows into one outcome per request.
+    """Turn (verdict, remaining) of every line into one outcome per request.
 
     None: undecided, ask again. A tuple: short but partial, ask again for what remains of each line.
     """
-    by_line = {line: (verdict, remaining) for line, verdict, remaining in verdicts}
-    outcomes: list[Reserved | Exception | tuple[int, ...] | None] = []
-    first_line = 1
-    for request, take, order_id in zip(requests, takes, order_ids, strict=True):
-        own = [by_line[first_line + offset] for offset in range(len(request.lines))]
-        first_line += len(request.lines)
-        outcomes.append(_outcome(request, take, order_id, own))
-    return outcomes
+    of_lines = iter(verdicts)
+    return [
+        _outcome(request, take, order_id, list(islice(of_lines, len(request.lines))))
+        for request, take, order_id in zip(requests, takes, order_ids, strict=True)
+    ]
 
 
 def _outcome(

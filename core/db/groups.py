@@ -2,6 +2,9 @@
 
 Whatever is queued is taken, at most `largest`, without lingering; while one group is being written the next
 one gathers. So a lone request waits for nobody, and under load the cost of a commit is shared.
+
+Where a second step follows, the first leaves half of a long queue for its next group: else all requests
+would go through each step together, and one of two cores would always wait.
 """
 
 from __future__ import annotations
@@ -20,6 +23,8 @@ ResultT = TypeVar("ResultT")
 
 LARGEST_GROUP = 256
 MOST_WAITING = 20_000
+# A queue is not halved below this: what a statement costs by itself would outweigh the gain.
+_SMALLEST_HALF = 32
 
 
 class GroupWriter(Generic[RequestT, ResultT]):
@@ -33,9 +38,12 @@ class GroupWriter(Generic[RequestT, ResultT]):
         self,
         write: Callable[[Sequence[RequestT]], Awaitable[Sequence[ResultT | Exception]]],
         largest: int = LARGEST_GROUP,
+        *,
+        leaves_half: bool = False,
     ) -> None:
         self._write = write
         self._largest = largest
+        self._leaves_half = leaves_half
         self._waiting: deque[tuple[RequestT, asyncio.Future[ResultT]]] = deque()
         self._drain: asyncio.Task[None] | None = None
 
@@ -52,10 +60,14 @@ class GroupWriter(Generic[RequestT, ResultT]):
     async def _run(self) -> None:
         try:
             while self._waiting:
-                size = min(len(self._waiting), self._largest)
-                await self._serve([self._waiting.popleft() for _ in range(size)])
+                await self._serve([self._waiting.popleft() for _ in range(self._next_size())])
         finally:
             self._drain = None
+
+    def _next_size(self) -> int:
+        waiting = len(self._waiting)
+        wanted = max(waiting // 2, _SMALLEST_HALF) if self._leaves_half else waiting
+        return min(waiting, wanted, self._largest)
 
     async def _serve(self, group: Sequence[tuple[RequestT, asyncio.Future[ResultT]]]) -> None:
         try:

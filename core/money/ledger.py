@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from core.db.arrays import int_array
 from core.db.ids import IdBlocks
 from core.db.pool import Connection, Pool
 from core.db.queries import load_queries
@@ -45,7 +46,7 @@ class Ledger:
         self._reversal_ids = IdBlocks(pool, "transaction_id_block")
         self._accounts: dict[tuple[str, str, str, str], int] = {}
 
-    async def lay_out(self, sales: Sequence[Sale]) -> tuple[list[object], ...]:
+    async def lay_out(self, sales: Sequence[Sale]) -> tuple[str, ...]:
         """The columns of the sales' transactions and of their splits, which `close_group` writes.
 
         Accounts that are missing are made here, in transactions of their own, so that a new account never
@@ -55,7 +56,7 @@ class Ledger:
         # By identity: whoever hands in sales that are split alike hands in the same postings.
         splits = {id(sale.postings): sale.postings for sale in sales}
         split_nos = {identity: number for number, identity in enumerate(splits)}
-        transactions: list[tuple[object, ...]] = [
+        transactions: list[tuple[int, ...]] = [
             (
                 transaction_id,
                 sale.lane,
@@ -66,7 +67,7 @@ class Ledger:
             )
             for transaction_id, sale in zip(ids, sales, strict=True)
         ]
-        entries: list[tuple[object, ...]] = [
+        entries: list[tuple[int, ...]] = [
             (split_no, entry_no, await self._account_id(posting), posting.amount_minor)
             for split_no, postings in enumerate(splits.values())
             for entry_no, posting in enumerate(postings, start=1)
@@ -102,9 +103,9 @@ class Ledger:
         return self._accounts[key]
 
 
-def _columns(rows: Sequence[tuple[object, ...]], width: int) -> list[list[object]]:
+def _columns(rows: Sequence[tuple[int, ...]], width: int) -> list[str]:
     """Rows turned into columns; as many columns when there is no row."""
-    return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(width)]
+    return [int_array(column) for column in zip(*rows, strict=True)] or ["{}"] * width
 
 
 async def publish_plan(conn: Connection, plan: SplitPlan) -> tuple[int, SplitPlan]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
+from core.db.arrays import int_array
 from core.db.groups import GroupWriter
 from core.db.pool import Pool
 from core.db.queries import load_queries
@@ -25,17 +26,22 @@ _SPLITS_REMEMBERED = 4096
 
 # How many codes of a line are whose.
 Consignors = tuple[tuple[str, int], ...]
-Owners = dict[tuple[OrderId, int], Consignors]
+# By line number; lines without codes are left out.
+Owners = Mapping[int, Consignors]
 
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """An order whose codes are with the buyer, the terms it was sold on, and who says so."""
+    """An order whose codes are with the buyer, the terms it was sold on, and who says so.
+
+    `owners` says whose codes they are; whoever has opened them knows, and spares us looking.
+    """
 
     order: Order
     terms: ChannelTerms
     actor: str
     reason: str
+    owners: Owners | None = None
 
 
 class SaleCloser:
@@ -56,7 +62,8 @@ class SaleCloser:
 
     async def _write_group(self, group: Sequence[Closing]) -> list[Order | Exception]:
         """One statement for all that can be closed; whoever cannot gets an error of their own."""
-        owners = await self._owners(sorted({closing.order.order_id for closing in group}))
+        unknown = sorted({closing.order.order_id for closing in group if closing.owners is None})
+        looked_up = await self._owners(unknown) if unknown else {}
         refused: dict[int, Exception] = {}
         chosen: dict[OrderId, int] = {}
         sales: list[Sale] = []
@@ -64,6 +71,9 @@ class SaleCloser:
             try:
                 if closing.order.order_id in chosen:
                     raise _moved_meanwhile(closing.order)
+                owners = closing.owners
+                if owners is None:
+                    owners = looked_up.get(closing.order.order_id, {})
                 sales += self._splits.sales_of(closing, owners)
                 chosen[closing.order.order_id] = index
             except ConsigndError as error:
@@ -78,22 +88,27 @@ class SaleCloser:
     ) -> list[OrderId]:
         """The orders that somebody else moved meanwhile: nothing was written for them."""
         columns = await self._ledger.lay_out(sales)
+        kinds: dict[tuple[str, str, str], int] = {}
+        of_order = [
+            kinds.setdefault((closing.order.state.value, closing.actor, closing.reason), len(kinds) + 1)
+            for closing in closings
+        ]
         stale: list[OrderId] = await self._pool.fetchval(
             _CLOSE_GROUP,
             now,
-            [closing.order.order_id for closing in closings],
-            [closing.order.move_no + 1 for closing in closings],
-            [closing.order.state.value for closing in closings],
-            [closing.actor for closing in closings],
-            [closing.reason for closing in closings],
+            *([kind[n] for kind in kinds] for n in range(3)),
+            int_array([closing.order.order_id for closing in closings]),
+            int_array([closing.order.move_no + 1 for closing in closings]),
+            int_array(of_order),
             *columns,
         )
         return stale
 
-    async def _owners(self, order_ids: Sequence[OrderId]) -> Owners:
-        owners: Owners = {}
+    async def _owners(self, order_ids: Sequence[OrderId]) -> dict[OrderId, dict[int, Consignors]]:
+        owners: dict[OrderId, dict[int, Consignors]] = {}
         for order_id, line_no, name, codes in await self._pool.fetch(_CODES_PER_CONSIGNOR, order_ids):
-            owners[order_id, line_no] = (*owners.get((order_id, line_no), ()), (name, codes))
+            lines = owners.setdefault(order_id, {})
+            lines[line_no] = (*lines.get(line_no, ()), (name, codes))
         return owners
 
 
@@ -112,10 +127,10 @@ class SplitMemory:
                 line.line_no,
                 order.lane,
                 terms.plan_id,
-                self._booked(order, line, terms, owners[order.order_id, line.line_no]),
+                self._booked(order, line, terms, owners[line.line_no]),
             )
             for line in order.lines
-            if (order.order_id, line.line_no) in owners
+            if line.line_no in owners
         ]
         if not sales:
             raise OutOfStock(f"order {order.order_ref}: it has no codes left that could be sold; cancel it")
@@ -136,7 +151,7 @@ class SplitMemory:
 
 
 def _delivered(order: Order, now: datetime) -> Order:
-    return replace(order, state=OrderState.DELIVERED, move_no=order.move_no + 1, state_since=now)
+    return order.moved(OrderState.DELIVERED, now)
 
 
 def _moved_meanwhile(order: Order) -> StaleVersion:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,7 +15,7 @@ from core.db.pool import Connection, Pool
 from core.db.queries import load_queries
 from core.errors import OrderHeld, StaleVersion
 from core.offers.terms import ChannelTerms, Shortage
-from core.orders.closing import Closing, SaleCloser
+from core.orders.closing import Closing, Consignors, Owners, SaleCloser
 from core.orders.intake import Intake, judge_paid, paid_state, wanted_lines
 from core.orders.orders import Order, due_orders, find_order, load_order, load_orders, move_orders, set_due
 from core.types import LineCodes, OrderId, OrderRef, OrderState
@@ -40,6 +41,8 @@ class Attempt:
 
     order: Order
     lines: tuple[LineCodes, ...]
+    # Whose codes they are.
+    owners: Owners
 
 
 class Fulfilment:
@@ -104,11 +107,18 @@ class Fulfilment:
 
     async def _open(self, conn: Connection, orders: Sequence[Order]) -> list[Attempt]:
         opened = await self._opener.open_orders(conn, [order.order_id for order in orders])
-        return [Attempt(order, line_codes(order, opened.get(order.order_id, []))) for order in orders]
+        codes = [opened.get(order.order_id, []) for order in orders]
+        return [
+            Attempt(order, line_codes(order, own), owners_of(own))
+            for order, own in zip(orders, codes, strict=True)
+        ]
 
-    async def delivered(self, terms: ChannelTerms, order: Order, reason: str = "") -> None:
+    async def delivered(
+        self, terms: ChannelTerms, order: Order, reason: str = "", owners: Owners | None = None
+    ) -> None:
         """The channel has the codes: close the sale; it is reversed if it was taken back meanwhile."""
-        await self._reverse_if_taken_back(await self._closer.close(Closing(order, terms, "deliver", reason)))
+        closing = Closing(order, terms, "deliver", reason, owners)
+        await self._reverse_if_taken_back(await self._closer.close(closing))
 
     async def _reverse_if_taken_back(self, order: Order) -> None:
         """Looked at after the sale is closed: whoever takes an order back does it the other way round."""
@@ -260,6 +270,15 @@ class Fulfilment:
                     )
             except StaleVersion:
                 _log.info("order.moved_meanwhile", order_id=order.order_id)
+
+
+def owners_of(opened: Sequence[OpenedCode]) -> Owners:
+    """Whose the codes of an order are, by line and name."""
+    counts = Counter((code.line_no, code.consignor) for code in opened)
+    owners: dict[int, Consignors] = {}
+    for (line_no, consignor), codes in sorted(counts.items()):
+        owners[line_no] = (*owners.get(line_no, ()), (consignor, codes))
+    return owners
 
 
 def line_codes(order: Order, opened: Sequence[OpenedCode]) -> tuple[LineCodes, ...]:

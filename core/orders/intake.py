@@ -247,7 +247,7 @@ def reserve_request(
         short_state=OrderState.PARKED if paid else OrderState.REFUSED,
         currency=terms.currency,
         placed_at=told.placed_at,
-        due_at=now if hold_until is None else hold_until,
+        due_at=hold_until,
         buyer_ref=told.buyer_ref,
         hold_until=hold_until,
         min_validity=terms.min_validity,

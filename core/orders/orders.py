@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 import asyncpg
@@ -67,6 +67,24 @@ class Order:
     move_no: int
     failures: int
     lines: tuple[TakenLine, ...]
+
+    def moved(self, to: OrderState, at: datetime) -> Order:
+        """The order after one more move. Spelt out: `replace` looks every field up, at thrice the time."""
+        return Order(
+            self.order_id,
+            self.lane,
+            self.channel_id,
+            self.order_ref,
+            self.currency,
+            self.placed_at,
+            self.hold_until,
+            self.created_at,
+            to,
+            at,
+            self.move_no + 1,
+            self.failures,
+            self.lines,
+        )
 
     @property
     def lanes(self) -> list[Lane]:
@@ -147,7 +165,7 @@ async def move_orders(
             [order.channel_id for order in orders],
             [due_at or now] * len(orders),
         )
-    return [replace(order, state=to, move_no=order.move_no + 1, state_since=now) for order in orders]
+    return [order.moved(to, now) for order in orders]
 
 
 async def set_due(conn: Connection, order_id: OrderId, due_at: datetime, *, failed: bool) -> None:

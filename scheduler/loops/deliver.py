@@ -22,6 +22,7 @@ from core.errors import StaleVersion
 from core.offers.guarding import Guard
 from core.offers.outbox import Outbox
 from core.offers.terms import ChannelTerms
+from core.orders.closing import Owners
 from core.orders.fulfilment import Attempt, Fulfilment
 from core.orders.intake import judge_paid
 from core.orders.orders import Order
@@ -134,10 +135,10 @@ class Deliverer:
             except (AuthenticationFailed, ProtocolBroken):
                 await self._fulfilment.later(order, _BROKEN_PAUSE_SECONDS)
                 raise
-        await self._delivered(order, "")
+        await self._delivered(order, "", attempt.owners)
 
-    async def _delivered(self, order: Order, reason: str) -> None:
-        await self._fulfilment.delivered(self._terms, order, reason)
+    async def _delivered(self, order: Order, reason: str, owners: Owners | None = None) -> None:
+        await self._fulfilment.delivered(self._terms, order, reason, owners)
         self._guard.completed(self._terms, Asked.DELIVER, order.order_ref)
         _log.info("order.delivered", channel=self._terms.name, order_id=order.order_id)
         if self._connector.traits.delivery_lowers_quantity:

@@ -34,18 +34,58 @@ LANGUAGE plpgsql AS $$
 DECLARE
     v_lane smallint;
 BEGIN
+    IF cardinality(p_lanes) = 1 THEN
+        PERFORM pg_advisory_xact_lock(7701, p_lanes[1]);
+        RETURN;
+    END IF;
     FOR v_lane IN SELECT DISTINCT unnest(p_lanes) ORDER BY 1 LOOP
         PERFORM pg_advisory_xact_lock(7701, v_lane);
     END LOOP;
 END $$;
+
+-- The next codes of a SKU to sell that are valid long enough, in the order of sale: on each shelf those above the
+-- last one taken. Written so that it becomes a part of the query that asks; LIMIT 1 keeps a look-up a look-up,
+-- instead of a join that reads the whole of a table thought to be small.
+CREATE FUNCTION next_codes(p_lane smallint, p_sku_id int, p_quantity bigint, p_valid_until timestamptz)
+RETURNS TABLE (shelf_id int, expires_at timestamptz, priority int, slot bigint)
+LANGUAGE sql STABLE
+AS $$
+    SELECT shelf.shelf_id, shelf.expires_at, shelf.priority, standing.slot
+    FROM shelf
+    CROSS JOIN LATERAL (
+        SELECT code.slot
+        FROM code
+        WHERE code.lane = p_lane
+            AND code.shelf_id = shelf.shelf_id
+            AND code.slot > coalesce((
+                SELECT allocation.slot
+                FROM allocation
+                WHERE allocation.lane = p_lane AND allocation.shelf_id = shelf.shelf_id
+                ORDER BY allocation.slot DESC
+                LIMIT 1
+            ), 0)
+            AND (
+                SELECT departure.slot
+                FROM departure
+                WHERE departure.lane = p_lane
+                    AND departure.shelf_id = shelf.shelf_id
+                    AND departure.slot = code.slot
+                LIMIT 1
+            ) IS NULL
+        ORDER BY code.slot
+        LIMIT p_quantity
+    ) standing
+    WHERE shelf.lane = p_lane AND shelf.sku_id = p_sku_id AND shelf.expires_at > p_valid_until
+    ORDER BY shelf.expires_at, shelf.priority, shelf.shelf_id, standing.slot
+    LIMIT p_quantity
+$$;
 
 -- Takes codes for lines, all lines of an order or none, and marks the SKUs. The caller holds the lanes' locks
 -- and hands over lines such that all those of one SKU ask for the same validity.
 -- verdict: 1 taken; 2 short, the order cannot be served now; 3 not decided: another order of the group that
 -- failed on some other SKU stood in the way, ask again. remaining: what is left of the line's SKU.
 -- The planner must not be let loose here: the arrays' sizes are unknown to it, and a plan made on empty
--- tables would stay. Where it has a choice, tables are read by index and lists are joined by hashing; LIMIT 1
--- keeps a look-up a look-up, instead of a join that reads the whole of a table thought to be small.
+-- tables would stay. Where it has a choice, tables are read by index and lists are joined by hashing.
 CREATE FUNCTION allocate_lines(
     p_ord int[], p_order_id bigint[], p_line_no smallint[], p_lane smallint[], p_sku_id int[],
     p_listing_id int[], p_quantity int[], p_valid_until timestamptz[]
@@ -80,36 +120,7 @@ BEGIN
                 PARTITION BY need.sku_id ORDER BY free.expires_at, free.priority, free.shelf_id, free.slot
             ) AS rank
         FROM need
-        CROSS JOIN LATERAL (
-            SELECT shelf.shelf_id, shelf.expires_at, shelf.priority, standing.slot
-            FROM shelf
-            CROSS JOIN LATERAL (
-                SELECT code.slot
-                FROM code
-                WHERE code.lane = need.lane
-                    AND code.shelf_id = shelf.shelf_id
-                    AND code.slot > coalesce((
-                        SELECT allocation.slot
-                        FROM allocation
-                        WHERE allocation.lane = need.lane AND allocation.shelf_id = shelf.shelf_id
-                        ORDER BY allocation.slot DESC
-                        LIMIT 1
-                    ), 0)
-                    AND (
-                        SELECT departure.slot
-                        FROM departure
-                        WHERE departure.lane = need.lane
-                            AND departure.shelf_id = shelf.shelf_id
-                            AND departure.slot = code.slot
-                        LIMIT 1
-                    ) IS NULL
-                ORDER BY code.slot
-                LIMIT need.quantity
-            ) standing
-            WHERE shelf.lane = need.lane AND shelf.sku_id = need.sku_id AND shelf.expires_at > need.valid_until
-            ORDER BY shelf.expires_at, shelf.priority, shelf.shelf_id, standing.slot
-            LIMIT need.quantity
-        ) free
+        CROSS JOIN LATERAL next_codes(need.lane, need.sku_id, need.quantity, need.valid_until) free
     ),
     stock AS MATERIALIZED (
         SELECT sku_id, count(*) AS quantity FROM place GROUP BY sku_id
@@ -159,92 +170,114 @@ BEGIN
     LEFT JOIN spent ON spent.sku_id = judged.sku_id;
 END $$;
 
--- Takes in a group of new orders in one go. Orders whose reference is known are answered with verdict 0 and
--- then nothing else is done: the caller leaves them out and asks again.
+-- Takes in a group of new orders in one go: `o_` columns have a row per order, `k_` per kind of order (those that
+-- come in alike, say all paid ones of a channel), `l_` per line, `n_` per SKU that is needed, `u_` per code wanted, in
+-- the order of the needs. It answers one of three:
+--   known: places of orders whose reference is known; nothing was written, the caller leaves them out and asks again.
+--   verdicts, remaining: not enough for all; as allocate_lines says line by line. Orders that were served, and those
+--   whose shortage is final, are written.
+--   nothing: everybody got all.
 CREATE FUNCTION reserve_group(
     p_lanes smallint[], p_now timestamptz,
-    o_order_id bigint[], o_lane smallint[], o_channel_id int[], o_ref text[], o_hash bytea[],
-    o_state text[], o_short_state text[], o_currency text[], o_buyer_ref text[],
-    o_placed_at timestamptz[], o_hold_until timestamptz[], o_due_at timestamptz[], o_reason text[],
-    l_ord int[], l_line_no smallint[], l_line_ref text[], l_listing_id int[], l_lane smallint[],
-    l_sku_id int[], l_quantity int[], l_take int[], l_unit_price_minor bigint[], l_valid_until timestamptz[]
-) RETURNS TABLE (line int, verdict int, remaining int)
+    k_lane smallint[], k_channel_id int[], k_state text[], k_short_state text[], k_currency text[], k_reason text[],
+    k_valid_until timestamptz[],
+    o_order_id bigint[], o_kind int[], o_ref text[], o_hash bytea[], o_buyer_ref text[],
+    o_placed_at timestamptz[], o_hold_until timestamptz[], o_due_at timestamptz[],
+    l_ord int[], l_line_no smallint[], l_line_ref text[], l_listing_id int[], l_lane smallint[], l_sku_id int[],
+    l_quantity int[], l_take int[], l_unit_price_minor bigint[],
+    n_lane smallint[], n_sku_id int[], n_quantity int[], n_kind int[],
+    u_need int[], u_ord int[], u_line_no smallint[],
+    OUT known int[], OUT verdicts int[], OUT remaining int[]
+)
 LANGUAGE plpgsql
 SET enable_seqscan = off
 SET enable_bitmapscan = off
 SET plan_cache_mode = force_generic_plan
 AS $$
-#variable_conflict use_column
 DECLARE
-    v_line int[];
+    v_shelf int[];
+    v_slot bigint[];
+    -- By order; NULL: everybody was served.
     v_verdict int[];
-    v_remaining int[];
-    v_order_verdict int[];
 BEGIN
     PERFORM lock_lanes(p_lanes);
 
-    RETURN QUERY
-    SELECT i.n::int, 0, 0
-    FROM unnest(o_channel_id, o_ref) WITH ORDINALITY i(channel_id, ref, n)
-    WHERE (
-        SELECT channel_order.order_id
-        FROM channel_order
-        WHERE channel_order.channel_id = i.channel_id AND channel_order.order_ref = i.ref
-        LIMIT 1
-    ) IS NOT NULL;
-    IF FOUND THEN
+    known := ARRAY(
+        SELECT i.n::int
+        FROM unnest(o_kind, o_ref) WITH ORDINALITY i(kind, ref, n)
+        WHERE (
+            SELECT channel_order.order_id
+            FROM channel_order
+            WHERE channel_order.channel_id = k_channel_id[i.kind] AND channel_order.order_ref = i.ref
+            LIMIT 1
+        ) IS NOT NULL
+    );
+    IF known <> '{}' THEN
         RETURN;
     END IF;
 
-    SELECT array_agg(a.line ORDER BY a.line), array_agg(a.verdict ORDER BY a.line),
-        array_agg(a.remaining ORDER BY a.line)
-    INTO v_line, v_verdict, v_remaining
-    FROM allocate_lines(
-        l_ord, (SELECT array_agg(o_order_id[ord] ORDER BY n) FROM unnest(l_ord) WITH ORDINALITY x(ord, n)),
-        l_line_no, l_lane, l_sku_id, l_listing_id, l_take, l_valid_until
-    ) a;
-
-    SELECT array_agg(x.verdict ORDER BY x.ord) INTO v_order_verdict
+    SELECT array_agg(place.shelf_id), array_agg(place.slot) INTO v_shelf, v_slot
     FROM (
-        SELECT DISTINCT i.ord, i.verdict FROM unnest(l_ord, v_verdict) i(ord, verdict)
-    ) x;
+        SELECT free.shelf_id, free.slot
+        FROM unnest(n_lane, n_sku_id, n_quantity, n_kind) WITH ORDINALITY need(lane, sku_id, quantity, kind, n)
+        CROSS JOIN LATERAL next_codes(need.lane, need.sku_id, need.quantity, k_valid_until[need.kind]) free
+        ORDER BY need.n, free.expires_at, free.priority, free.shelf_id, free.slot
+    ) place;
+
+    -- Enough of every SKU: the places stand in the order of the codes wanted.
+    IF coalesce(cardinality(v_slot), 0) = cardinality(u_ord) THEN
+        INSERT INTO allocation (lane, shelf_id, slot, order_id, line_no)
+        SELECT n_lane[i.need], i.shelf_id, i.slot, o_order_id[i.ord], i.line_no
+        FROM unnest(u_need, v_shelf, v_slot, u_ord, u_line_no) i(need, shelf_id, slot, ord, line_no);
+    ELSE
+        SELECT array_agg(a.verdict ORDER BY a.line), array_agg(a.remaining ORDER BY a.line)
+        INTO verdicts, remaining
+        FROM allocate_lines(
+            l_ord, ARRAY(SELECT o_order_id[i.ord] FROM unnest(l_ord) WITH ORDINALITY i(ord, n) ORDER BY i.n),
+            l_line_no, l_lane, l_sku_id, l_listing_id, l_take,
+            ARRAY(SELECT k_valid_until[o_kind[i.ord]] FROM unnest(l_ord) WITH ORDINALITY i(ord, n) ORDER BY i.n)
+        ) a;
+        v_verdict := ARRAY(
+            SELECT DISTINCT ON (i.ord) i.verdict FROM unnest(l_ord, verdicts) i(ord, verdict) ORDER BY i.ord
+        );
+    END IF;
 
     -- Written: the orders that were served, and the short ones whose shortage is final.
     WITH decided AS MATERIALIZED (
-        SELECT i.*, CASE i.verdict WHEN 1 THEN i.state ELSE i.short_state END AS first_state
-        FROM unnest(o_order_id, o_lane, o_channel_id, o_ref, o_hash, o_state, o_short_state, o_currency,
-            o_buyer_ref, o_placed_at, o_hold_until, o_due_at, o_reason, v_order_verdict)
-            i(order_id, lane, channel_id, ref, hash, state, short_state, currency,
-                buyer_ref, placed_at, hold_until, due_at, reason, verdict)
-        WHERE i.verdict = 1 OR (i.verdict = 2 AND i.short_state IS NOT NULL)
+        SELECT i.*, CASE coalesce(v_verdict[i.ord], 1) WHEN 1 THEN k_state[i.kind] ELSE k_short_state[i.kind] END
+            AS first_state
+        FROM unnest(o_order_id, o_kind, o_ref, o_hash, o_buyer_ref, o_placed_at, o_hold_until, o_due_at)
+            WITH ORDINALITY i(order_id, kind, ref, hash, buyer_ref, placed_at, hold_until, due_at, ord)
+        WHERE coalesce(v_verdict[i.ord], 1) = 1 OR (v_verdict[i.ord] = 2 AND k_short_state[i.kind] IS NOT NULL)
     ),
     placed AS (
         INSERT INTO channel_order (order_id, lane, channel_id, order_ref, first_state, first_reason, request_hash,
             currency, buyer_ref, placed_at, hold_until, created_at)
-        SELECT order_id, lane, channel_id, ref, first_state, reason, hash, currency, buyer_ref, placed_at,
-            hold_until, p_now
+        SELECT order_id, k_lane[kind], k_channel_id[kind], ref, first_state, k_reason[kind], hash, k_currency[kind],
+            buyer_ref, placed_at, hold_until, p_now
         FROM decided
+    ),
+    opened AS (
+        INSERT INTO open_order (order_id, channel_id, due_at)
+        SELECT order_id, k_channel_id[kind], coalesce(due_at, p_now)
+        FROM decided
+        WHERE first_state NOT IN ('refused', 'cancelled')
+    ),
+    -- What was sold at a channel without codes for it has still lowered the channel's own count.
+    marked AS (
+        INSERT INTO stock_mark (lane, sku_id, listing_id)
+        SELECT DISTINCT i.lane, i.sku_id, i.listing_id
+        FROM unnest(l_ord, l_lane, l_sku_id, l_listing_id) i(ord, lane, sku_id, listing_id)
+        WHERE v_verdict IS NULL OR (v_verdict[i.ord] = 2 AND k_short_state[o_kind[i.ord]] IS NOT NULL)
     )
-    INSERT INTO open_order (order_id, channel_id, due_at)
-    SELECT order_id, channel_id, due_at FROM decided WHERE first_state NOT IN ('refused', 'cancelled');
-
     INSERT INTO order_line (order_id, line_no, lane, line_ref, listing_id, sku_id, quantity, unit_price_minor,
         valid_until)
-    SELECT o_order_id[i.ord], i.line_no, i.lane, i.line_ref, i.listing_id, i.sku_id, i.quantity,
-        i.unit_price_minor, i.valid_until
-    FROM unnest(l_ord, l_line_no, l_line_ref, l_listing_id, l_lane, l_sku_id, l_quantity, l_unit_price_minor,
-        l_valid_until, v_verdict)
-        i(ord, line_no, line_ref, listing_id, lane, sku_id, quantity, unit_price_minor, valid_until, verdict)
-    WHERE i.verdict = 1 OR (i.verdict = 2 AND o_short_state[i.ord] IS NOT NULL);
-
-    -- What was sold there without codes for it has still lowered the channel's own count.
-    INSERT INTO stock_mark (lane, sku_id, listing_id)
-    SELECT DISTINCT i.lane, i.sku_id, i.listing_id
-    FROM unnest(l_ord, l_lane, l_sku_id, l_listing_id, v_verdict) i(ord, lane, sku_id, listing_id, verdict)
-    WHERE i.verdict = 2 AND o_short_state[i.ord] IS NOT NULL;
-
-    RETURN QUERY
-    SELECT i.line, i.verdict, i.remaining FROM unnest(v_line, v_verdict, v_remaining) i(line, verdict, remaining);
+    SELECT o_order_id[i.ord], i.line_no, i.lane, i.line_ref, i.listing_id, i.sku_id, i.quantity, i.unit_price_minor,
+        k_valid_until[o_kind[i.ord]]
+    FROM unnest(l_ord, l_line_no, l_line_ref, l_listing_id, l_lane, l_sku_id, l_quantity, l_unit_price_minor)
+        i(ord, line_no, line_ref, listing_id, lane, sku_id, quantity, unit_price_minor)
+    WHERE coalesce(v_verdict[i.ord], 1) = 1
+        OR (v_verdict[i.ord] = 2 AND k_short_state[o_kind[i.ord]] IS NOT NULL);
 END $$;
 
 -- Puts the codes kept for orders back on their shelves, each at a new slot; only for codes nobody has seen.

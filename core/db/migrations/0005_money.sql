@@ -133,7 +133,8 @@ END $$;
 -- Who calls it: core/orders/closing.py, with columns that core/money/ledger.py laid out.
 CREATE FUNCTION close_group(
     p_now timestamptz,
-    o_order_id bigint[], o_move_no smallint[], o_from_state text[], o_actor text[], o_reason text[],
+    k_from_state text[], k_actor text[], k_reason text[],
+    o_order_id bigint[], o_move_no smallint[], o_kind int[],
     t_transaction_id bigint[], t_lane smallint[], t_order_id bigint[], t_line_no smallint[], t_plan_id int[],
     t_split_no int[],
     s_split_no int[], s_entry_no smallint[], s_account_id int[], s_amount_minor bigint[]
@@ -153,9 +154,8 @@ BEGIN
     -- In the order of ids, so that two groups with the same orders wait for each other instead of locking up.
     WITH moved AS (
         INSERT INTO order_move (order_id, move_no, from_state, to_state, moved_at, actor, reason)
-        SELECT i.order_id, i.move_no, i.from_state, 'delivered', p_now, i.actor, i.reason
-        FROM unnest(o_order_id, o_move_no, o_from_state, o_actor, o_reason)
-            i(order_id, move_no, from_state, actor, reason)
+        SELECT i.order_id, i.move_no, k_from_state[i.kind], 'delivered', p_now, k_actor[i.kind], k_reason[i.kind]
+        FROM unnest(o_order_id, o_move_no, o_kind) i(order_id, move_no, kind)
         ORDER BY i.order_id
         ON CONFLICT ON CONSTRAINT order_move_key DO NOTHING
         RETURNING order_id
