@@ -186,3 +186,15 @@ def test_a_channel_that_never_answers_does_not_stop_the_others_for_ever() -> Non
     assert (held.quantity, held.held_back, held.steps[-1].why) == (0, True, "channel 1 must show less first")
     market.now += PATIENT
     assert market.plans()[ListingId(2)].quantity == 7
+
+
+def test_long_lived_codes_that_another_may_still_show_are_not_promised_again_however_long_it_takes() -> None:
+    plain = {ChannelId(n): terms_of(ChannelId(n), f"channel {n}", 1, PLAN) for n in (1, 2)}
+    terms = {key: replace(each, min_validity=LONG) for key, each in plain.items()}
+    market = Market(StockPolicy(), terms, {ListingId(n): offer(n) for n in (1, 2)})
+    market.rows[ListingId(1)] = replace(market.rows[ListingId(1)], doubt_quantity=4)
+    market.change((20, 4))
+    market.now += 2 * PATIENT
+    plan = market.plans()[ListingId(2)]
+    assert (plan.wanted_quantity, plan.quantity) == (2, 0)
+    assert plan.steps[-1].why == "other listings may still show 4 of the 4 that may be promised"
