@@ -1,7 +1,7 @@
 """Tells what was measured: how fast each SKU sells where, its usual stock, how late channels learn of sales.
 
 **Velocity** is the larger of two estimates. Each is a sum of units sold that fades by half in a span of
-time: a quick one (3 hours) that follows a burst within minutes, and a slow one (7 days) that does not
+time: a quick one (10 minutes) that follows a burst within minutes, and a slow one (7 days) that does not
 forget the day over a quiet night. For a buffer too much is cheaper than too little, hence the larger.
 Fading needs one row per SKU and channel and no list of sales, a window would need the list; and it has no
 edge over which a busy hour drops out at once. A sum that was watched for a short time only is divided by as
@@ -28,7 +28,7 @@ _SELLING = _SQL["selling"]
 _SKU_HISTORY = _SQL["sku_history"]
 _LAGS = _SQL["lags"]
 
-QUICK_SECONDS = 3 * 3600.0
+QUICK_SECONDS = 600.0
 SLOW_SECONDS = 7 * 86_400.0
 USUAL_DAYS = 30
 # What was watched for less is taken as watched for so long: a first sale is no flood.

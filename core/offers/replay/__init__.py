@@ -1,0 +1,1 @@
+"""Lives through sales, restocks and lags again, in virtual time and under another policy."""

@@ -1,0 +1,115 @@
+"""Tells what a replay is made of: channels and their faults, SKUs, listings, buyers, and the policy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from core.offers.history import Lag
+from core.offers.matching import SkuFacts
+from core.offers.stock.rules import StockPolicy, StockRule
+from core.types import ChannelId, ListingId, SkuId
+
+if TYPE_CHECKING:
+    from core.offers.replay.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """A time in which a channel acknowledges nothing."""
+
+    since: float
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayChannel:
+    """A channel: how late it acknowledges, and what goes wrong there.
+
+    An authoritative one asks us before it sells. Of what is told, a share is acknowledged and yet not shown,
+    until the next reconcile finds it.
+    """
+
+    channel_id: ChannelId
+    name: str
+    authoritative: bool
+    lag: Lag
+    largest_quantity: int = 1_000_000
+    tier: str = ""
+    silences: tuple[Silence, ...] = ()
+    lost_share: float = 0.0
+    reconcile_seconds: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaySku:
+    """A SKU as it stood when the time began; units per second by channel as measured before."""
+
+    sku_id: SkuId
+    available: int
+    facts: SkuFacts = field(default_factory=SkuFacts)
+    per_second: Mapping[ChannelId, float] = field(default_factory=dict)
+    mean_quantity: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayListing:
+    """A SKU on a channel; `rule` is what the operator wants of this very listing."""
+
+    listing_id: ListingId
+    channel_id: ChannelId
+    sku_id: SkuId
+    rule: StockRule | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A buyer wants so many of a listing, `at` seconds after the time began."""
+
+    at: float
+    listing_id: ListingId
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True)
+class Restocked:
+    """Codes came, or (below zero) left otherwise than by a sale."""
+
+    at: float
+    sku_id: SkuId
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the operator wants: for everything and for SKUs, and for channels."""
+
+    name: str
+    stock: StockPolicy
+    channels: Mapping[ChannelId, StockRule] = field(default_factory=dict)
+    listings: Mapping[ListingId, StockRule] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Everything that happens, whatever the policy; lasts `seconds`."""
+
+    seconds: float
+    channels: tuple[ReplayChannel, ...]
+    skus: tuple[ReplaySku, ...]
+    listings: tuple[ReplayListing, ...]
+    events: tuple[Asked | Restocked, ...]
+
+
+class Actor(Protocol):
+    """Somebody else who acts in the world: a price bot, a repricer that pays for changes, an alarm."""
+
+    def act(self, world: World, at: float) -> float | None:
+        """Do something at a moment; the next moment to be called at, None: never again."""
+
+    def takes(self, world: World, asked: Asked) -> bool:
+        """Whether this buyer buys, as far as this actor has to do with it: at the price it sees."""
+
+    def counts(self) -> Mapping[str, int]:
+        """What to report besides: paid price changes, notices."""
