@@ -15,6 +15,7 @@ from core.db.queries import load_queries
 from core.offers.closed import read_closures
 from core.offers.history import NO_SALE, first_sales, read_lags
 from core.offers.listing_prices import decide_all, read_cases
+from core.offers.moved import dirty_moved
 from core.offers.planning import OfferPlan, OfferRow, StockWishes, plan_sku
 from core.offers.price.plan import Held
 from core.offers.price_changes import ToldPrice, note_price_changes
@@ -121,13 +122,17 @@ class Outbox:
         return len(skus)
 
     async def collect_expired(self, terms: ChannelTerms) -> int:
-        """Turn the passing of time into dirty offers: of SKUs whose codes grew too old for channel or rules.
+        """Turn the passing of time into dirty offers: for codes that grew too old, and for sales that fade.
 
         Each limit has a cursor: the moment up to which codes had to be valid when this was last looked at.
         """
         limits = {_EXPIRY: terms.min_validity}
         limits |= {f"{_EXPIRY}.{limit.days}": limit for limit in self._policy.validities}
-        return sum([await self._collect_older(terms, subject, limit) for subject, limit in limits.items()])
+        older = [await self._collect_older(terms, subject, limit) for subject, limit in limits.items()]
+        moved = 0
+        if self._policy.looks_at_sales or terms.stock_looks_at_sales:
+            moved = await dirty_moved(self._pool, terms.channel_id, self._now())
+        return sum(older) + moved
 
     async def _collect_older(self, terms: ChannelTerms, subject: str, limit: timedelta) -> int:
         now = self._now()

@@ -54,3 +54,8 @@ class ChannelTerms:
     changes: ChangeTerms = field(default_factory=ChangeTerms)
     # Works out and shows what it would publish, and publishes nothing.
     dry_run: bool = False
+
+    @property
+    def stock_looks_at_sales(self) -> bool:
+        """Whether quantities there change with what is measured, without anything of ours changing."""
+        return any(rule.looks_at_sales for rule in (self.stock, *self.listing_stock.values()))

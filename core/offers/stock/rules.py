@@ -124,6 +124,11 @@ class StockRule:
             if isinstance(value, int) and value < 0:
                 raise PlanRefused(f"stock rule {self.place}: {name} {value} is below zero")
 
+    @property
+    def looks_at_sales(self) -> bool:
+        """Whether quantities under it change with what is measured, without anything of ours changing."""
+        return isinstance(self.buffer, RiskBuffer) or self.shared_by is SharedBy.SALES
+
     def source(self, name: str) -> str:
         """The name of one of its numbers, as explanations give it."""
         return f"{self.place}.{name}" + (f" [{self.label}]" if self.label else "")
@@ -194,6 +199,11 @@ class StockPolicy:
     def bounded(cls, bound_permille: int) -> StockPolicy:
         """A policy that says nothing but the bound."""
         return cls(StockRule(bound_permille=bound_permille))
+
+    @property
+    def looks_at_sales(self) -> bool:
+        """Whether any rule does."""
+        return any(rule.looks_at_sales for rule in (self.everywhere, *(each.rule for each in self.by_sku)))
 
     @property
     def largest_bound_permille(self) -> int:

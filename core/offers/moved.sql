@@ -1,0 +1,21 @@
+-- name: dirty_moved
+-- Settled offers of SKUs that were sold in the last weeks and were not worked out for a while: what was measured of
+-- their sales has changed since, if only by fading. Those refused wait for a change of ours.
+UPDATE offer
+SET dirty_version = offer.dirty_version + 1, dirty_since = $2::timestamptz
+FROM (
+    SELECT offer.listing_id
+    FROM offer
+    JOIN listing ON listing.listing_id = offer.listing_id
+    WHERE listing.channel_id = $1::int
+        AND offer.dirty_version = offer.acked_version
+        AND offer.refusal IS NULL
+        AND offer.wanted_at < $2::timestamptz - $3::interval
+        AND EXISTS (
+            SELECT FROM selling
+            WHERE selling.sku_id = listing.sku_id AND selling.last_sold_at > $2::timestamptz - interval '60 days'
+        )
+    ORDER BY offer.wanted_at
+    LIMIT $4::int
+) moved
+WHERE offer.listing_id = moved.listing_id
