@@ -147,6 +147,17 @@ WRONG = [
         plan(rule(rate_ppm=0, tiers=Tiers(TierBy.AMOUNT, TierMode.MARGINAL, (Tier(0, 1, 5),))), REST),
         "marginal tiers have rates alone",
     ),
+    (
+        plan(
+            rule(
+                rate_ppm=0,
+                tiers=replace(_TIERS, by=TierBy.TURNOVER, per=Per.YEAR),
+                cap=Cap(99, Per.DAY),
+            ),
+            REST,
+        ),
+        "its cap counts by the day, its tiers by the year",
+    ),
     (plan(rule("third", Party.parse("referrer-3")), REST), "禁止传销条例"),
     (plan(rule("second", Party.parse("referrer-2")), REST), "nobody the first"),
     (plan(rule(when=Condition(referrer=3)), REST), "two levels at most"),

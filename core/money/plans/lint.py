@@ -158,6 +158,9 @@ def _of_tiers(rule: Rule, tiers: Tiers, plan: Plan) -> Iterator[str]:
             )
     if any(step.start < 0 for step in tiers.steps):
         yield "a tier begins below zero: let the first begin at 0"
+    by_history = tiers.by in (TierBy.UNITS, TierBy.TURNOVER)
+    if rule.cap is not None and by_history and rule.cap.per is not tiers.per:
+        yield f"its cap counts by the {rule.cap.per}, its tiers by the {tiers.per}: write one period"
     if tiers.mode is TierMode.MARGINAL and any(step.fixed_minor for step in tiers.steps):
         yield "marginal tiers have rates alone: remove their fixed amounts, or write mode = whole"
     if tiers.by is TierBy.AMOUNT and rule.scope is Scope.UNIT and rule.base is Base.GROSS:

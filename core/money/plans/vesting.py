@@ -5,10 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from core.money.money import share
 from core.money.plans.facts import Milestones
 from core.money.plans.rules import Moment, PartyKind, Rule, Vesting
+
+
+class State(StrEnum):
+    """Where a part of a share stands."""
+
+    HELD = "held"
+    VESTED = "vested"
+    LAPSED = "lapsed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +45,20 @@ class Part:
         """Whether, as far as is known, it lapses before it is due."""
         return self.lapses_at is not None and (self.due_at is None or self.due_at > self.lapses_at)
 
+    def state(self, now: datetime) -> State:
+        """Where it stands at a moment."""
+        if self.lapses:
+            assert self.lapses_at is not None, "what lapses has a date"
+            return State.LAPSED if self.lapses_at <= now else State.HELD
+        return State.VESTED if self.due_at is not None and self.due_at <= now else State.HELD
+
 
 def standing(rule: Rule, amount_minor: int, milestones: Milestones, now: datetime) -> Standing:
     """How much of a share stands where. The channel keeps its share when it pays, so that never waits."""
-    vested_minor = held_minor = lapsed_minor = 0
+    sums = dict.fromkeys(State, 0)
     for part in parts(rule, amount_minor, milestones):
-        if part.lapses and part.lapses_at is not None and part.lapses_at <= now:
-            lapsed_minor += part.amount_minor
-        elif part.due_at is not None and part.due_at <= now and not part.lapses:
-            vested_minor += part.amount_minor
-        else:
-            held_minor += part.amount_minor
-    return Standing(vested_minor, held_minor, lapsed_minor)
+        sums[part.state(now)] += part.amount_minor
+    return Standing(sums[State.VESTED], sums[State.HELD], sums[State.LAPSED])
 
 
 def parts(rule: Rule, amount_minor: int, milestones: Milestones) -> list[Part]:
