@@ -236,6 +236,4 @@ class Price(ListingPrice):
 
     markup_percent: Markup = Decimal(0)
     floor_margin_percent: Markup = Decimal(0)
-    # So often prices are worked out again that time, rivals or rates may have moved.
-    reprice_seconds: Seconds = 300.0
     rules: Annotated[tuple[PriceRule, ...], Field(max_length=1000)] = ()

@@ -83,7 +83,7 @@ def _layer(
             brake=_written(said.brake, _brake),
             spending=_written(said.budget, _spending),
             rate_max_age=rate_max_age,
-            without=frozenset(said.without),
+            without=said.without,
             span=span or Span(),
             place=place,
             label=label,
@@ -135,7 +135,7 @@ def _rival(said: written.Rival) -> RivalRule:
         place=said.place,
         below_ppm=_of(said.below_percent),
         above_ppm=_of(said.above_percent),
-        ignore=frozenset(said.ignore),
+        ignore=said.ignore,
         fresh=timedelta(hours=said.fresh_hours),
         damping=Damping(
             interval=timedelta(seconds=damping.interval_seconds),

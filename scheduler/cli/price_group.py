@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from scheduler.cli.price import PRICE_COMMANDS
 from scheduler.cli.price_holds import HOLD_COMMANDS
 
 
@@ -12,5 +13,5 @@ def price() -> None:
     """Prices: how one comes about, which wait for a person, and who signed below the floor."""
 
 
-for command in HOLD_COMMANDS:
+for command in (*PRICE_COMMANDS, *HOLD_COMMANDS):
     price.add_command(command)

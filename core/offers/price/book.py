@@ -58,7 +58,7 @@ class PriceLayer:
     spending: Spending | None = None
     rate_max_age: timedelta | None = None
     # Steps that are left out, whatever the layers below say.
-    without: frozenset[str] = frozenset()
+    without: tuple[str, ...] = ()
     span: Span = ALWAYS
     place: str = "price"
     label: str = ""

@@ -148,7 +148,7 @@ class RivalRule:
     place: int = 1
     below_ppm: int = 100_000
     above_ppm: int = 0
-    ignore: frozenset[str] = frozenset()
+    ignore: tuple[str, ...] = ()
     fresh: timedelta = timedelta(hours=6)
     damping: Damping = Damping()
     span: Span = ALWAYS
