@@ -7,10 +7,10 @@ What a channel will be told is written down before it is told, and counts as pro
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from core.db.pool import Connection, Pool
+from core.db.pool import Connection, Pool, Record
 from core.db.queries import load_queries
 from core.offers.closed import read_closures
 from core.offers.history import NO_SALE, first_sales, read_lags
@@ -18,7 +18,7 @@ from core.offers.listing_prices import decide_all, read_cases
 from core.offers.moved import dirty_moved
 from core.offers.planning import OfferPlan, OfferRow, StockWishes, plan_sku
 from core.offers.price.plan import Held
-from core.offers.price_changes import ToldPrice, note_price_changes
+from core.offers.price_changes import ToldPrice, note_free_changes, note_price_changes
 from core.offers.price_holds import AskedPrice, ask_for_prices
 from core.offers.sku_facts import read_stocks
 from core.offers.stock.rules import StockPolicy
@@ -35,6 +35,7 @@ _EXPIRED_SKUS = _SQL["expired_skus"]
 _RECOUNT_LISTINGS = _SQL["recount_listings"]
 _DIRTY_LISTINGS = _SQL["dirty_listings"]
 _LOCK_OFFERS = _SQL["lock_offers"]
+_LOOK_AT_OFFERS = _SQL["look_at_offers"]
 _WRITE_WANTED = _SQL["write_wanted"]
 _NOTE_PROMISES = _SQL["note_promises"]
 _SETTLE_PUBLISHED = _SQL["settle_published"]
@@ -166,25 +167,46 @@ class Outbox:
             dirty = await conn.fetch(_DIRTY_LISTINGS, channel_id, now, limit)
             if not dirty:
                 return Claim(0, ())
-            claimed = {ListingId(row["listing_id"]) for row in dirty}
-            plans = await self._plan(conn, sorted({SkuId(row["sku_id"]) for row in dirty}), claimed, now)
+            plans = await self._plan_dirty(conn, dirty, now)
             await self._write_plans(conn, plans, now)
         told = [plan for plan in plans if plan.tells]
         told.sort(key=lambda plan: (plan.raises, plan.row.listing_id))
         return Claim(len(dirty), tuple(told))
 
-    async def plan(self, sku_ids: Sequence[SkuId]) -> list[OfferPlan]:
-        """What every listing of some SKUs should show now, with why; nothing is written."""
+    async def rehearse(self, channel_id: ChannelId, limit: int) -> Claim:
+        """Work out dirty offers of a channel that is told nothing: they are shown to people, not promised."""
+        now = self._now()
         async with self._pool.acquire() as conn, conn.transaction():
-            rows = await conn.fetch(_LOCK_OFFERS, sku_ids)
-            return await self._plan(
-                conn, sku_ids, {ListingId(row["listing_id"]) for row in rows}, self._now()
-            )
+            dirty = await conn.fetch(_DIRTY_LISTINGS, channel_id, now, limit)
+            if not dirty:
+                return Claim(0, ())
+            plans = await self._plan_dirty(conn, dirty, now)
+            await self._write_wanted(conn, [replace(plan, tells=False) for plan in plans], now)
+            ids, versions = _ids_and_versions(plans)
+            await conn.execute(_SETTLE_UNCHANGED, ids, versions, [True] * len(ids), now)
+        return Claim(len(dirty), tuple(plan for plan in plans if plan.tells))
+
+    async def plan(self, sku_ids: Sequence[SkuId]) -> list[OfferPlan]:
+        """What every listing of some SKUs should show now, with why; nothing is written or locked."""
+        async with self._pool.acquire() as conn:
+            rows = await conn.fetch(_LOOK_AT_OFFERS, sku_ids)
+            claimed = {ListingId(row["listing_id"]) for row in rows}
+            return await self._plan(conn, sku_ids, rows, claimed, self._now())
+
+    async def _plan_dirty(self, conn: Connection, dirty: Sequence[Record], now: datetime) -> list[OfferPlan]:
+        sku_ids = sorted({SkuId(row["sku_id"]) for row in dirty})
+        rows = await conn.fetch(_LOCK_OFFERS, sku_ids)
+        return await self._plan(conn, sku_ids, rows, {ListingId(row["listing_id"]) for row in dirty}, now)
 
     async def _plan(
-        self, conn: Connection, sku_ids: Sequence[SkuId], claimed: set[ListingId], now: datetime
+        self,
+        conn: Connection,
+        sku_ids: Sequence[SkuId],
+        found: Sequence[Record],
+        claimed: set[ListingId],
+        now: datetime,
     ) -> list[OfferPlan]:
-        rows = [OfferRow.read(row) for row in await conn.fetch(_LOCK_OFFERS, sku_ids)]
+        rows = [OfferRow.read(row) for row in found]
         closures = await read_closures(conn, sku_ids, [row.listing_id for row in rows])
         stocks = await read_stocks(conn, sku_ids, now)
         wishes = StockWishes(self._policy, await read_lags(conn))
@@ -197,7 +219,7 @@ class Outbox:
             plans += [plan for plan in planned if plan.row.listing_id in claimed]
         return plans
 
-    async def _write_plans(self, conn: Connection, plans: Sequence[OfferPlan], now: datetime) -> None:
+    async def _write_wanted(self, conn: Connection, plans: Sequence[OfferPlan], now: datetime) -> None:
         await conn.execute(
             _WRITE_WANTED,
             [plan.row.listing_id for plan in plans],
@@ -209,6 +231,9 @@ class Outbox:
             [plan.quantity if plan.tells else None for plan in plans],
             now,
         )
+
+    async def _write_plans(self, conn: Connection, plans: Sequence[OfferPlan], now: datetime) -> None:
+        await self._write_wanted(conn, plans, now)
         told = [plan for plan in plans if plan.tells]
         await conn.execute(
             _NOTE_PROMISES,
@@ -223,13 +248,9 @@ class Outbox:
         )
         await self._note_prices(conn, plans, now)
         same = [plan for plan in plans if not plan.tells]
-        await conn.execute(
-            _SETTLE_UNCHANGED,
-            [plan.row.listing_id for plan in same],
-            [plan.row.dirty_version for plan in same],
-            [not plan.held_back for plan in same],
-            now + _HELD_BACK_PAUSE,
-        )
+        ids, versions = _ids_and_versions(same)
+        final = [not plan.held_back for plan in same]
+        await conn.execute(_SETTLE_UNCHANGED, ids, versions, final, now + _HELD_BACK_PAUSE)
 
     async def _note_prices(self, conn: Connection, plans: Sequence[OfferPlan], now: datetime) -> None:
         """Changes that will be told, and the prices that people are asked about."""
@@ -300,6 +321,7 @@ class Outbox:
             at,
             [offer.held for offer in seen],
         )
+        await note_free_changes(self._pool, terms.channel_id, seen, at)
 
     async def end_doubts(self, terms: ChannelTerms, at: datetime) -> None:
         """Take what was seen at `at`, after the last telling, for what the channel shows."""
@@ -308,6 +330,10 @@ class Outbox:
     async def drop_read_marks(self) -> None:
         """Forget marks that every channel has read."""
         await self._pool.execute(_DROP_READ_MARKS)
+
+
+def _ids_and_versions(plans: Sequence[OfferPlan]) -> tuple[list[ListingId], list[int]]:
+    return [plan.row.listing_id for plan in plans], [plan.row.dirty_version for plan in plans]
 
 
 async def read_cursor(conn: Connection, channel_id: ChannelId, subject: str) -> str | None:

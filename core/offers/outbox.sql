@@ -84,6 +84,17 @@ WHERE listing.sku_id = ANY ($1::int[])
 ORDER BY offer.listing_id
 FOR UPDATE OF offer
 
+-- name: look_at_offers
+-- The same without a lock, for those who only want to know.
+SELECT offer.listing_id, listing.channel_id, listing.listing_ref, listing.sku_id, listing.enabled,
+    offer.dirty_version, offer.dirty_since, offer.telling_quantity, offer.doubt_quantity,
+    offer.published_quantity, offer.published_price_minor, offer.published_net_minor, offer.published_on,
+    offer.observed_quantity, offer.counted_there
+FROM offer
+JOIN listing ON listing.listing_id = offer.listing_id
+WHERE listing.sku_id = ANY ($1::int[])
+ORDER BY offer.listing_id
+
 -- name: write_wanted
 UPDATE offer
 SET wanted_quantity = wanted.quantity,

@@ -21,6 +21,7 @@ from core.types import OfferWanted
 _MOST_ROUNDS = 1_000
 _EXPIRY_SECONDS = 10.0
 _LEAST_PAUSE_SECONDS = 1.0
+_REHEARSED_AT_ONCE = 200
 _BROKEN_PAUSE_SECONDS = 15.0
 
 _log = structlog.get_logger()
@@ -50,12 +51,23 @@ class Pusher:
         if time.monotonic() >= self._expiry_due:
             await self._outbox.collect_expired(self._terms)
             self._expiry_due = time.monotonic() + _EXPIRY_SECONDS
+        if self._terms.dry_run:
+            await self._rehearse()
+            return
         for _ in range(_MOST_ROUNDS):
             claim = await self._outbox.claim(self._terms.channel_id, self._connector.offers_per_call)
             if not claim.looked_at:
                 return
             if claim.plans:
                 await self._tell(claim.plans)
+
+    async def _rehearse(self) -> None:
+        """Work everything out and tell nobody."""
+        for _ in range(_MOST_ROUNDS):
+            claim = await self._outbox.rehearse(self._terms.channel_id, _REHEARSED_AT_ONCE)
+            if not claim.looked_at:
+                return
+            _log.info("offers.rehearsed", channel=self._terms.name, would_tell_count=len(claim.plans))
 
     async def _tell(self, plans: Sequence[OfferPlan]) -> None:
         try:
