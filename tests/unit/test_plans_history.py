@@ -15,7 +15,7 @@ from core.money.plans.budgets import spend
 from core.money.plans.facts import CodesOf, Counted, Milestones, SaleFacts
 from core.money.plans.grossing import commission, gross_up
 from core.money.plans.journal import sale_postings
-from core.money.plans.memory import key
+from core.money.plans.memory import Questions
 from core.money.plans.periods import counted_rules, period_start
 from core.money.plans.refunds import Refunded, refund_amount, refund_units
 from core.money.plans.rules import (
@@ -144,7 +144,8 @@ def test_sales_of_one_key_post_the_same(
     twin = replace(
         one, sku="other", tags=other.tags, segments=frozenset({"new"}), buyer_order_no=other.buyer_order_no
     )
-    assume(key(plan, one, reached, now) == key(plan, twin, later, now))
+    asked = Questions.of(plan)
+    assume(asked.key(one, reached, now) == asked.key(twin, later, now))
     try:
         first, second = evaluate(plan, one), evaluate(plan, twin)
     except SaleUnsplit:

@@ -1,51 +1,86 @@
-"""Decides which facts of a sale a plan asks for, so that sales that are split alike need be split once.
-
-Pure.
-"""
+"""Decides which facts of a sale a plan asks for, so that sales that are split alike need be split once. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable
+from dataclasses import dataclass
 from datetime import datetime
 
 from core.money.plans.conditions import unmet
 from core.money.plans.facts import Counted, Milestones, SaleFacts
-from core.money.plans.rules import Base, PartyKind, Plan, Scope, TierBy
+from core.money.plans.rules import Base, Condition, PartyKind, Plan, Rule, Scope, TierBy, Vesting
 from core.money.plans.vesting import State, parts
 
 _TAXED = (Base.TAX, Base.GROSS_LESS_TAX)
 
 
-def key(plan: Plan, facts: SaleFacts, milestones: Milestones, now: datetime) -> Hashable:
-    """Sales of one plan and key post the same entries. The plan itself is not part of it: key by its id too.
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """What a plan asks of a sale beside its price, its channel and whose codes they are; worked out once."""
 
-    Conditions count by their outcome alone, dates by what has vested. A plan with history is seldom worth
-    remembering: its counters change with every sale.
-    """
-    rules = plan.rules
-    bases = {rule.base for rule in rules}
-    kinds = {rule.party.kind for rule in rules}
-    by_order = any(rule.tiers is not None and rule.tiers.by is TierBy.ORDERS for rule in rules)
-    per_order = any(rule.scope is Scope.ORDER for rule in rules)
-    return (
-        facts.unit_price,
-        facts.channel,
-        tuple(
-            (codes.consignor, codes.quantity, codes.unit_cost_minor if Base.MARGIN in bases else None)
+    conditional: tuple[Rule, ...]  # rules that may not apply
+    waiting: tuple[Rule, ...]  # rules whose shares may not have vested
+    counting: tuple[str, ...]  # rules with history: such a plan is seldom worth remembering
+    cost: bool
+    tax: bool
+    redeemed: bool
+    buyer: bool
+    referrers: bool
+    order_no: bool
+    order_lines: bool
+
+    @classmethod
+    def of(cls, plan: Plan) -> Questions:
+        """The questions of a plan."""
+        rules = plan.rules
+        bases = {rule.base for rule in rules}
+        kinds = {rule.party.kind for rule in rules}
+        by_order = (rule.tiers is not None and rule.tiers.by is TierBy.ORDERS for rule in rules)
+        return cls(
+            conditional=tuple(rule for rule in rules if _conditional(rule)),
+            waiting=tuple(rule for rule in rules if rule.vest != Vesting() or rule.lapse is not None),
+            counting=tuple(rule.name for rule in rules if rule.counts),
+            cost=Base.MARGIN in bases,
+            tax=bool(bases.intersection(_TAXED)),
+            redeemed=Base.REDEEMED in bases,
+            buyer=PartyKind.BUYER in kinds,
+            referrers=PartyKind.REFERRER in kinds,
+            order_no=any(by_order),
+            order_lines=any(rule.scope is Scope.ORDER for rule in rules),
+        )
+
+    def key(self, facts: SaleFacts, milestones: Milestones, now: datetime) -> Hashable:
+        """Sales of one plan and key post the same entries; the caller adds which plan it is.
+
+        Conditions count by their outcome alone, dates by what has vested.
+        """
+        price = facts.unit_price
+        whose = tuple(
+            (codes.consignor, codes.quantity, codes.unit_cost_minor if self.cost else None)
             for codes in facts.codes
-        ),
-        tuple(unmet(rule, facts) is None for rule in rules),
-        facts.unit_tax_minor if bases.intersection(_TAXED) else None,
-        facts.unit_redeemed_minor if Base.REDEEMED in bases else None,
-        facts.buyer if PartyKind.BUYER in kinds else None,
-        facts.buyer_order_no if by_order else None,
-        facts.referrers if PartyKind.REFERRER in kinds else None,
-        (facts.order_lines_minor, facts.line_index) if per_order else None,
-        tuple(facts.counted.get(rule.name, Counted()) for rule in rules if rule.counts),
-        _states(plan, milestones, now),
-    )
+        )
+        return price.amount_minor, price.currency, facts.channel, whose, self._more(facts, milestones, now)
+
+    def _more(self, facts: SaleFacts, milestones: Milestones, now: datetime) -> Hashable:
+        return (
+            tuple(unmet(rule, facts) is None for rule in self.conditional),
+            tuple(_states(rule, milestones, now) for rule in self.waiting),
+            tuple(facts.counted.get(name, Counted()) for name in self.counting),
+            facts.unit_tax_minor if self.tax else None,
+            facts.unit_redeemed_minor if self.redeemed else None,
+            facts.buyer if self.buyer else None,
+            facts.referrers if self.referrers else None,
+            facts.buyer_order_no if self.order_no else None,
+            (facts.order_lines_minor, facts.line_index) if self.order_lines else None,
+        )
 
 
-def _states(plan: Plan, milestones: Milestones, now: datetime) -> tuple[tuple[State, ...], ...]:
-    """For each rule, where each part of its share stands."""
-    return tuple(tuple(part.state(now) for part in parts(rule, 0, milestones)) for rule in plan.rules)
+def _conditional(rule: Rule) -> bool:
+    party = rule.party.kind in (PartyKind.REFERRER, PartyKind.BUYER)
+    by_order = rule.tiers is not None and rule.tiers.by is TierBy.ORDERS
+    return party or by_order or rule.when != Condition()
+
+
+def _states(rule: Rule, milestones: Milestones, now: datetime) -> tuple[State, ...]:
+    """Where each part of a rule's share stands."""
+    return tuple(part.state(now) for part in parts(rule, 0, milestones))
