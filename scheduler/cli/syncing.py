@@ -16,6 +16,7 @@ from scheduler.cli.options import json_option
 from scheduler.cli.output import print_json, say
 from scheduler.cli.session import Session, pass_session
 from scheduler.cli.stock import known_channel
+from scheduler.cli.sync_plan import sync_plan
 from scheduler.composition import open_core, utc_now
 from scheduler.stock_terms import stock_policy
 from scheduler.tokens import local_token, token_file
@@ -37,7 +38,10 @@ class Synced:
 
 @click.group("sync", no_args_is_help=True)
 def sync() -> None:
-    """Have channels read, compared and published now."""
+    """Have channels read, compared and published now, or look at what that would do."""
+
+
+sync.add_command(sync_plan)
 
 
 @sync.command("now")

@@ -15,6 +15,7 @@ from connectors.kit.traits import Traits
 from core.money.money import Money
 from core.offers.outbox import Delay, Outbox, Refusal
 from core.offers.planning import OfferPlan
+from core.offers.price.plan import Priced
 from core.offers.terms import ChannelTerms
 from core.types import OfferWanted
 
@@ -117,6 +118,7 @@ def offer_wanted(plan: OfferPlan) -> OfferWanted:
         on=plan.on,
         price_changed=plan.price_changed,
         quantity_changed=plan.quantity_changed,
+        may_pay=isinstance(plan.priced, Priced) and plan.priced.pays,
     )
 
 

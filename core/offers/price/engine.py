@@ -118,7 +118,8 @@ def _let_out(facts: PriceFacts, rule: PriceRule, fees: Fees, ended: _Ended) -> P
         )
     denied = budget.denied(facts, rule, gross_minor, urgent=not old_is_safe)
     if denied is None:
-        return Priced(ended.price.gross, ended.price.net, ended.steps)
+        pays = facts.listing.budget.free_left == 0 and old is not None and old.gross != ended.price.gross
+        return Priced(ended.price.gross, ended.price.net, ended.steps, pays)
     if old is None or not old_is_safe:
         stop = Stop(
             Reason.STUCK_UNDER_FLOOR, f"{denied.why}, and the old price is under the floor", stays=False

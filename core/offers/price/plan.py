@@ -39,11 +39,12 @@ class PriceStep:
 
 @dataclass(frozen=True, slots=True)
 class Priced:
-    """The price to show; the last step ends at gross."""
+    """The price to show; the last step ends at gross. `pays`: a change that may be paid for."""
 
     gross: Money
     net: Money
     steps: tuple[PriceStep, ...]
+    pays: bool = False
 
     @property
     def shown(self) -> ShownPrice:
