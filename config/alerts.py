@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections import Counter
 from collections.abc import Iterator
 from datetime import time
@@ -11,7 +12,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from apprise import Apprise
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, SecretStr, model_validator
 
 from config.alert_defaults import BY_NAME, DEFAULT_RULES
 from config.fields import Name, Seconds, Table, Whole, not_boolean
@@ -45,6 +46,7 @@ Metric = Literal[
 ]
 # Of these too little is bad; of all others too much.
 BAD_BELOW = ("stock", "stock_percent", "cover_days")
+_CLOCK = re.compile(r"^(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})$")
 Severity = Literal["info", "warning", "critical"]
 Language = Literal["en", "zh"]
 # Shorter parts of an address are names, not secrets, and would blot out ordinary words in the log.
@@ -59,10 +61,13 @@ def _zone(name: str) -> str:
     return name
 
 
-def _clock(written: object) -> object:
-    if isinstance(written, str | time):
+def _clock(written: object) -> time:
+    if isinstance(written, time) and written.tzinfo is None:
         return written
-    raise ValueError('wrong type: write a time of day, such as "22:00"')
+    found = _CLOCK.match(written) if isinstance(written, str) else None
+    if found is None or int(found["hour"]) > 23 or int(found["minute"]) > 59:
+        raise ValueError('not a time of day: write it as "22:00"')
+    return time(int(found["hour"]), int(found["minute"]))
 
 
 def _address(url: SecretStr) -> SecretStr:
@@ -80,7 +85,7 @@ Number = Annotated[
 Hold = Annotated[float, BeforeValidator(not_boolean), Field(ge=0, le=31_536_000, allow_inf_nan=False)]
 Days = Annotated[float, BeforeValidator(not_boolean), Field(ge=0, le=3_650, allow_inf_nan=False)]
 Quantile = Annotated[float, BeforeValidator(not_boolean), Field(gt=0, le=1, allow_inf_nan=False)]
-Clock = Annotated[time, BeforeValidator(_clock)]
+Clock = Annotated[time, PlainValidator(_clock)]
 Address = Annotated[SecretStr, AfterValidator(_address)]
 
 
@@ -95,8 +100,6 @@ class Quiet(Table):
     def _lasts(self) -> Self:
         if self.begin == self.end:
             raise ValueError('begin and end are the same: write such as begin = "22:00", end = "07:00"')
-        if self.begin.tzinfo or self.end.tzinfo:
-            raise ValueError("write times without a zone, and the zone as time_zone")
         return self
 
 

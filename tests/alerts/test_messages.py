@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from core.alerts.digest import Notice, group
 from core.alerts.messages import LANGUAGES, compose, trial_text
 from core.alerts.phrases import DETAILS, NOUNS, WORDS
-from core.alerts.rules import Metric, Route, Severity, Subject
+from core.alerts.rules import Fact, Metric, Route, Severity, Subject
 from tests.factories import NOW
 
 CONSOLE = "https://consignd.example.com/console"
@@ -42,8 +42,8 @@ LOW = Notice(
 OVER = replace(LOW, notice_id=2, kind="recovered", value=95.0, at=NOW + timedelta(hours=2))
 
 
-def numbered(count: int, **changed: Severity) -> list[Notice]:
-    return [replace(LOW, notice_id=n, incident_id=n, **changed) for n in range(1, count + 1)]
+def numbered(count: int, severity: Severity = Severity.WARNING) -> list[Notice]:
+    return [replace(LOW, notice_id=n, incident_id=n, severity=severity) for n in range(1, count + 1)]
 
 
 def test_a_notice_in_english_tells_numbers_hint_and_link() -> None:
@@ -93,7 +93,8 @@ def test_a_digest_tells_the_loudest_first_and_how_many_there_are() -> None:
 def test_everything_can_be_said_of_every_metric(language: str, metric: Metric, kind: str) -> None:
     value = None if kind == "gone" else 5.0
     notice = replace(LOW, metric=metric.value, kind=kind, value=value)
-    for facts in ({}, dict.fromkeys(_names(), "fact"), dict.fromkeys(_names(), 5), dict.fromkeys(_names())):
+    some: tuple[Fact, ...] = ("fact", 5, 0, 2.5, True, None)
+    for facts in ({}, *(dict.fromkeys(_names(), fact) for fact in some)):
         text = compose([replace(notice, facts=facts)], language, None)
         assert "{" not in text.title + text.body
         assert "None" not in text.body

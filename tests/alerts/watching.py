@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 
 from core.alerts.incidents import IncidentBook, Swept, Watch
@@ -30,9 +29,14 @@ def rule(
     return Rule(name, measure, cross=cross, clear=clear, hold=hold, severity=severity)
 
 
-def reading(value: float, name: str = "CARD", **kinds: frozenset[str]) -> Reading:
+def reading(
+    value: float,
+    name: str = "CARD",
+    channels: frozenset[str] = frozenset(),
+    tags: frozenset[str] = frozenset(),
+) -> Reading:
     """A reading of a SKU."""
-    return replace(Reading(Subject("sku", name), value, {}), **kinds)
+    return Reading(Subject("sku", name), value, {}, channels, tags)
 
 
 def watch(*rules: Rule, routes: tuple[Route, ...] = (EN,), sweep_seconds: float = 1.0) -> Watch:
