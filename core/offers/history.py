@@ -1,11 +1,12 @@
 """Tells what was measured: how fast each SKU sells where, its usual stock, how late channels learn of sales.
 
-**Velocity** is the larger of two estimates. Each is a sum of units sold that fades by half in a span of
-time: a quick one (10 minutes) that follows a burst within minutes, and a slow one (7 days) that does not
-forget the day over a quiet night. For a buffer too much is cheaper than too little, hence the larger.
+**Velocity** is a sum of units sold that fades by half in 7 days, divided by what a steady sale of one unit
+a second would have gathered in it: so a SKU that was watched for a short time only is divided by less.
 Fading needs one row per SKU and channel and no list of sales, a window would need the list; and it has no
-edge over which a busy hour drops out at once. A sum that was watched for a short time only is divided by as
-much of its weight as that time could gather, not by all.
+edge over which a busy hour drops out at once. What a buffer must cover is the **peak**: the larger of that
+and the same over a sum that fades by half in 10 minutes, which follows a burst while it lasts. One sale
+makes it high for a while, too; for a buffer too much is cheaper than too little. For days of cover and
+prices it would be noise.
 
 Counted are the orders as they came in: units that took codes or waited for them, also where they were given
 back later, for they were gone while they were kept. Refused units are counted beside them. See measuring.py
@@ -15,7 +16,7 @@ for how they are counted; this module only reads.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import accumulate
 
@@ -63,7 +64,7 @@ class Lag:
 
 @dataclass(frozen=True, slots=True)
 class Selling:
-    """How a SKU sells: units per second by channel, units per order, and its usual stock.
+    """How a SKU sells: units per second by channel, at its peak too, units per order, and its usual stock.
 
     `usual_stock` is the median of the daily levels of the last 30 days; `measured_days`: how long it was
     watched.
@@ -74,13 +75,18 @@ class Selling:
     usual_stock: float | None = None
     last_sold_at: datetime | None = None
     measured_days: float = 0.0
+    peak_per_second: Mapping[ChannelId, float] = field(default_factory=dict)
 
     def elsewhere(self, channel_id: ChannelId) -> float:
-        """Units per second on all other channels."""
-        return sum(rate for other, rate in self.per_second.items() if other != channel_id)
+        """Units per second on all other channels that have to be reckoned with now: at their peak."""
+        return sum(
+            max(rate, self.peak_per_second.get(other, 0.0))
+            for other, rate in self.per_second.items()
+            if other != channel_id
+        )
 
     def total(self) -> float:
-        """Units per second on all channels."""
+        """Units per second on all channels, over the days."""
         return sum(self.per_second.values())
 
 
@@ -120,12 +126,15 @@ def bucket_seconds(bucket: int) -> float:
     return _FIRST_BUCKET_SECONDS * 2 ** (bucket / _BUCKETS_PER_DOUBLING)
 
 
-def velocity(quick_units: float, slow_units: float, age_seconds: float, watched_seconds: float) -> float:
-    """Units per second from the two fading sums as they stood `age_seconds` ago. Pure."""
-    return max(
-        _rate(quick_units, QUICK_SECONDS, age_seconds, watched_seconds),
-        _rate(slow_units, SLOW_SECONDS, age_seconds, watched_seconds),
-    )
+def velocity(slow_units: float, age_seconds: float, watched_seconds: float) -> float:
+    """Units per second from the slowly fading sum as it stood `age_seconds` ago. Pure."""
+    return _rate(slow_units, SLOW_SECONDS, age_seconds, watched_seconds)
+
+
+def peak(quick_units: float, slow_units: float, age_seconds: float, watched_seconds: float) -> float:
+    """Units per second that have to be reckoned with, from both sums. Pure."""
+    quick = _rate(quick_units, QUICK_SECONDS, age_seconds, watched_seconds)
+    return max(quick, velocity(slow_units, age_seconds, watched_seconds))
 
 
 def faded(units: float, seconds: float, half_life_seconds: float) -> float:
@@ -157,10 +166,13 @@ def _rate(units: float, half_life_seconds: float, age_seconds: float, watched_se
 def _selling(rows: Sequence[Record], known: Record | None, now: datetime) -> Selling:
     watched = (now - known["watched_since"] if known else timedelta(0)).total_seconds()
     rates: dict[ChannelId, float] = {}
+    peaks: dict[ChannelId, float] = {}
     units = lines = 0.0
     for row in rows:
         age = (now - row["counted_at"]).total_seconds()
-        rates[ChannelId(row["channel_id"])] = velocity(row["quick_units"], row["slow_units"], age, watched)
+        channel_id = ChannelId(row["channel_id"])
+        rates[channel_id] = velocity(row["slow_units"], age, watched)
+        peaks[channel_id] = peak(row["quick_units"], row["slow_units"], age, watched)
         units += faded(row["slow_units"], age, SLOW_SECONDS)
         lines += faded(row["slow_lines"], age, SLOW_SECONDS)
     return Selling(
@@ -169,4 +181,5 @@ def _selling(rows: Sequence[Record], known: Record | None, now: datetime) -> Sel
         usual_stock=known["usual_stock"] if known else None,
         last_sold_at=max((row["last_sold_at"] for row in rows), default=None),
         measured_days=max(watched, 0.0) / 86_400,
+        peak_per_second=peaks,
     )

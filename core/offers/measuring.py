@@ -34,7 +34,8 @@ _HOUR = timedelta(hours=1)
 _SETTLED_AFTER = timedelta(seconds=20)
 # What a broken clock or a stalled server brought later than that is found by the second count.
 _COUNTED_AGAIN_AFTER = timedelta(hours=2)
-_LAGS_EVERY = timedelta(seconds=30)
+# Whoever remembers what follows from a lag has to forget it when the lag changes: not all the time.
+_LAGS_EVERY = timedelta(minutes=5)
 _CLEAN_EVERY = timedelta(hours=6)
 # A daemon that finds months to catch up with does it by and by.
 _MOST_SLICES = 1000

@@ -27,6 +27,7 @@ from scheduler.cli.splits import splits
 from scheduler.cli.standing import drift, guard, let_go, show_stopped, stop_selling
 from scheduler.cli.stock import stock
 from scheduler.cli.stock_rules import explain_skus, tag_skus
+from scheduler.cli.stock_simulate import simulate_stock
 from scheduler.cli.syncing import sync
 
 
@@ -111,5 +112,5 @@ _COMMANDS = (
 
 for command in _COMMANDS:
     main.add_command(command)
-for command in (explain_skus, tag_skus):
+for command in (explain_skus, tag_skus, simulate_stock):
     stock.add_command(command)

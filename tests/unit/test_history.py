@@ -16,6 +16,7 @@ from core.offers.history import (
     bucket_seconds,
     faded,
     first_sales,
+    peak,
     velocity,
 )
 from core.types import ChannelId, SkuId
@@ -34,28 +35,33 @@ def steady(per_second: float, seconds: int, half_life: float) -> float:
 def test_a_steady_sale_is_measured_as_what_it_is_however_long_it_was_watched(hours: int) -> None:
     seconds = hours * 3600
     quick, slow = (steady(0.01, seconds, half_life) for half_life in (QUICK_SECONDS, SLOW_SECONDS))
-    assert velocity(quick, slow, 0.0, seconds) == pytest.approx(0.01, rel=0.01)
+    assert velocity(slow, 0.0, seconds) == pytest.approx(0.01, rel=0.05)
+    assert peak(quick, slow, 0.0, seconds) == pytest.approx(0.01, rel=0.05)
 
 
-def test_a_burst_shows_at_once_and_is_forgotten_within_days() -> None:
+def test_a_burst_shows_within_minutes_and_is_forgotten_within_hours() -> None:
     calm = steady(0.001, 60 * 86_400, SLOW_SECONDS)
-    burst = faded(steady(0.001, 86_400, QUICK_SECONDS), 3600, QUICK_SECONDS) + 3600 * 0.1
-    assert velocity(burst, calm + 360, 0.0, 60 * 86_400) > 0.01
-    assert velocity(burst, calm + 360, 3 * 86_400.0, 60 * 86_400) < 0.0015
+    quick = faded(steady(0.001, 86_400, QUICK_SECONDS), 600, QUICK_SECONDS) + steady(0.1, 600, QUICK_SECONDS)
+    watched = 60 * 86_400.0
+    assert peak(quick, calm + 60, 0.0, watched) > 0.045
+    assert velocity(calm + 60, 0.0, watched) < 0.0012
+    assert peak(quick, calm + 60, 3 * 3600.0, watched) < 0.0012
 
 
 def test_what_never_sold_has_no_velocity() -> None:
-    assert velocity(0.0, 0.0, 0.0, 0.0) == 0.0
+    assert velocity(0.0, 0.0, 0.0) == peak(0.0, 0.0, 0.0, 0.0) == 0.0
 
 
 def test_a_first_sale_is_no_flood() -> None:
-    assert velocity(1.0, 1.0, 0.0, 0.001) <= 1 / 3000
+    assert velocity(1.0, 0.0, 0.001) <= 1 / 3000
 
 
 def test_the_velocity_elsewhere_leaves_out_the_channel_itself() -> None:
-    selling = Selling({ChannelId(1): 0.25, ChannelId(2): 0.5})
+    selling = Selling({ChannelId(1): 0.25, ChannelId(2): 0.5}, peak_per_second={ChannelId(1): 2.0})
     assert selling.elsewhere(ChannelId(1)) == 0.5
-    assert selling.elsewhere(ChannelId(3)) == selling.total() == 0.75
+    assert selling.elsewhere(ChannelId(2)) == 2.0, "at its peak"
+    assert selling.elsewhere(ChannelId(3)) == 2.5
+    assert selling.total() == 0.75
 
 
 def test_a_lag_that_was_never_measured_has_no_quantile() -> None:

@@ -12,6 +12,7 @@ from core.offers.history import (
     Selling,
     bucket_seconds,
     faded,
+    peak,
     velocity,
 )
 from core.offers.replay.scene import ReplayChannel, ReplaySku
@@ -22,7 +23,7 @@ _LONG_WATCHED_SECONDS = 60 * 86_400.0
 # What a channel's lags before the time began weigh against those measured since.
 _KNOWN_SAMPLES = 2_000.0
 # How often sums over lags are made anew; the daemon does it as often.
-_SUM_UP_SECONDS = 30.0
+_SUM_UP_SECONDS = 300.0
 
 
 class MeasuredSelling:
@@ -46,13 +47,11 @@ class MeasuredSelling:
 
     def at(self, at: float) -> Selling:
         """How it sells now."""
-        return Selling(
-            {
-                channel_id: velocity(quick, slow, at - counted_at, _LONG_WATCHED_SECONDS)
-                for channel_id, (quick, slow, counted_at) in self._sums.items()
-            },
-            mean_quantity=self._mean,
-        )
+        rates, peaks = {}, {}
+        for channel_id, (quick, slow, counted_at) in self._sums.items():
+            rates[channel_id] = velocity(slow, at - counted_at, _LONG_WATCHED_SECONDS)
+            peaks[channel_id] = peak(quick, slow, at - counted_at, _LONG_WATCHED_SECONDS)
+        return Selling(rates, mean_quantity=self._mean, peak_per_second=peaks)
 
 
 class MeasuredLag:

@@ -55,12 +55,11 @@ class ReplaySku:
 
 @dataclass(frozen=True, slots=True)
 class ReplayListing:
-    """A SKU on a channel; `rule` is what the operator wants of this very listing."""
+    """A SKU on a channel."""
 
     listing_id: ListingId
     channel_id: ChannelId
     sku_id: SkuId
-    rule: StockRule | None = None
 
 
 @dataclass(frozen=True, slots=True)

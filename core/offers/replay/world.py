@@ -33,7 +33,7 @@ from core.offers.replay.scene import (
 )
 from core.offers.replay.tallies import Outcome, Tally, code_days
 from core.offers.stock.quantities import plan_quantities, promise_now
-from core.offers.stock.rules import SkuPolicy, StockRule
+from core.offers.stock.rules import ListingPolicy, SkuPolicy, StockRule
 from core.offers.stock.wants import ListingStock
 from core.types import ListingId, SkuId
 
@@ -48,7 +48,7 @@ class _Shown:
     listing: ReplayListing
     channel: _Channel
     sku: _Stock
-    rule: StockRule
+    policy: ListingPolicy
     shown: int = 0
     believed: int = 0
     dirty: bool = False
@@ -266,7 +266,7 @@ class World:
             ListingStock(
                 listing_id=each.listing.listing_id,
                 channel=each.channel.channel.name,
-                policy=self._policy.stock.of_listing(stock.sku.facts, each.rule, self._own_rule(each)),
+                policy=each.policy,
                 closed=None,
                 sellable=stock.available,
                 authoritative=each.channel.channel.authoritative,
@@ -281,9 +281,6 @@ class World:
         ]
         plans = plan_quantities(stock.available, stock.policy, wants)
         return {listing_id: plan.quantity for listing_id, plan in plans.items()}
-
-    def _own_rule(self, listing: _Shown) -> StockRule | None:
-        return self._policy.listings.get(listing.listing.listing_id, listing.listing.rule)
 
     def _show_at_once(self, stock: _Stock) -> None:
         """At the beginning all is quiet: every listing shows what it should."""
@@ -303,9 +300,11 @@ class World:
         self._in_stock += code_days(stock.available, seconds)
 
     def _list(self, listing: ReplayListing) -> _Shown:
-        rule = self._policy.channels.get(listing.channel_id, StockRule())
         stock = self._stocks[listing.sku_id]
-        shown = _Shown(listing, self._channels[listing.channel_id], stock, rule)
+        rule = self._policy.channels.get(listing.channel_id, StockRule())
+        own = self._policy.listings.get(listing.listing_id)
+        policy = self._policy.stock.of_listing(stock.sku.facts, rule, own)
+        shown = _Shown(listing, self._channels[listing.channel_id], stock, policy)
         stock.listings.append(shown)
         return shown
 
