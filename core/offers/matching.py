@@ -61,12 +61,12 @@ class SkuMatch:
         )
 
     def _face_value_fits(self, face: Money | None) -> bool:
-        low, high = self.face_value_from, self.face_value_below
-        if low is None and high is None:
+        limits = [limit for limit in (self.face_value_from, self.face_value_below) if limit is not None]
+        if not limits:
             return True
-        currency = (low or high or face or Money(0, "XXX")).currency
-        if face is None or face.currency != currency:
+        if face is None or face.currency != limits[0].currency:
             return False
+        low, high = self.face_value_from, self.face_value_below
         above = low is None or face.amount_minor >= low.amount_minor
         return above and (high is None or face.amount_minor < high.amount_minor)
 

@@ -24,7 +24,7 @@ from config.stock import Buffer
 KEY = base64.b64encode(bytes(range(32))).decode()
 SPLITS = '[splits.default]\nrules = [{ party = "consignor", rest = true }]\n'
 CHANNEL = SPLITS + '[channels.eneba]\nconnector = "eneba"\ncurrency = "EUR"\n'
-KNOWN = "database_url, data_dir, web, log, keys, api, sync, stock, price, splits, channels"
+KNOWN = ", ".join(Settings.model_fields)
 Write = Callable[[str], Path]
 
 
