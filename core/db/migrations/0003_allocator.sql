@@ -43,49 +43,13 @@ BEGIN
     END LOOP;
 END $$;
 
--- The next codes of a SKU to sell that are valid long enough, in the order of sale: on each shelf those above the
--- last one taken. Written so that it becomes a part of the query that asks; LIMIT 1 keeps a look-up a look-up,
--- instead of a join that reads the whole of a table thought to be small.
-CREATE FUNCTION next_codes(p_lane smallint, p_sku_id int, p_quantity bigint, p_valid_until timestamptz)
-RETURNS TABLE (shelf_id int, expires_at timestamptz, priority int, slot bigint)
-LANGUAGE sql STABLE
-AS $$
-    SELECT shelf.shelf_id, shelf.expires_at, shelf.priority, standing.slot
-    FROM shelf
-    CROSS JOIN LATERAL (
-        SELECT code.slot
-        FROM code
-        WHERE code.lane = p_lane
-            AND code.shelf_id = shelf.shelf_id
-            AND code.slot > coalesce((
-                SELECT allocation.slot
-                FROM allocation
-                WHERE allocation.lane = p_lane AND allocation.shelf_id = shelf.shelf_id
-                ORDER BY allocation.slot DESC
-                LIMIT 1
-            ), 0)
-            AND (
-                SELECT departure.slot
-                FROM departure
-                WHERE departure.lane = p_lane
-                    AND departure.shelf_id = shelf.shelf_id
-                    AND departure.slot = code.slot
-                LIMIT 1
-            ) IS NULL
-        ORDER BY code.slot
-        LIMIT p_quantity
-    ) standing
-    WHERE shelf.lane = p_lane AND shelf.sku_id = p_sku_id AND shelf.expires_at > p_valid_until
-    ORDER BY shelf.expires_at, shelf.priority, shelf.shelf_id, standing.slot
-    LIMIT p_quantity
-$$;
-
 -- Takes codes for lines, all lines of an order or none, and marks the SKUs. The caller holds the lanes' locks
 -- and hands over lines such that all those of one SKU ask for the same validity.
 -- verdict: 1 taken; 2 short, the order cannot be served now; 3 not decided: another order of the group that
 -- failed on some other SKU stood in the way, ask again. remaining: what is left of the line's SKU.
 -- The planner must not be let loose here: the arrays' sizes are unknown to it, and a plan made on empty
--- tables would stay. Where it has a choice, tables are read by index and lists are joined by hashing.
+-- tables would stay. Where it has a choice, tables are read by index and lists are joined by hashing; LIMIT 1
+-- keeps a look-up a look-up, instead of a join that reads the whole of a table thought to be small.
 CREATE FUNCTION allocate_lines(
     p_ord int[], p_order_id bigint[], p_line_no smallint[], p_lane smallint[], p_sku_id int[],
     p_listing_id int[], p_quantity int[], p_valid_until timestamptz[]
@@ -120,7 +84,36 @@ BEGIN
                 PARTITION BY need.sku_id ORDER BY free.expires_at, free.priority, free.shelf_id, free.slot
             ) AS rank
         FROM need
-        CROSS JOIN LATERAL next_codes(need.lane, need.sku_id, need.quantity, need.valid_until) free
+        CROSS JOIN LATERAL (
+            SELECT shelf.shelf_id, shelf.expires_at, shelf.priority, standing.slot
+            FROM shelf
+            CROSS JOIN LATERAL (
+                SELECT code.slot
+                FROM code
+                WHERE code.lane = need.lane
+                    AND code.shelf_id = shelf.shelf_id
+                    AND code.slot > coalesce((
+                        SELECT allocation.slot
+                        FROM allocation
+                        WHERE allocation.lane = need.lane AND allocation.shelf_id = shelf.shelf_id
+                        ORDER BY allocation.slot DESC
+                        LIMIT 1
+                    ), 0)
+                    AND (
+                        SELECT departure.slot
+                        FROM departure
+                        WHERE departure.lane = need.lane
+                            AND departure.shelf_id = shelf.shelf_id
+                            AND departure.slot = code.slot
+                        LIMIT 1
+                    ) IS NULL
+                ORDER BY code.slot
+                LIMIT need.quantity
+            ) standing
+            WHERE shelf.lane = need.lane AND shelf.sku_id = need.sku_id AND shelf.expires_at > need.valid_until
+            ORDER BY shelf.expires_at, shelf.priority, shelf.shelf_id, standing.slot
+            LIMIT need.quantity
+        ) free
     ),
     stock AS MATERIALIZED (
         SELECT sku_id, count(*) AS quantity FROM place GROUP BY sku_id
@@ -197,6 +190,7 @@ AS $$
 DECLARE
     v_shelf int[];
     v_slot bigint[];
+    v_departed boolean;
     -- By order; NULL: everybody was served.
     v_verdict int[];
 BEGIN
@@ -216,16 +210,51 @@ BEGIN
         RETURN;
     END IF;
 
-    SELECT array_agg(place.shelf_id), array_agg(place.slot) INTO v_shelf, v_slot
+    -- Almost always the very next slots of each shelf are free. They are looked up between two bounds: an index
+    -- that is told only where to begin reads its page to the end.
+    SELECT array_agg(place.shelf_id), array_agg(place.slot), bool_or(place.departed)
+    INTO v_shelf, v_slot, v_departed
     FROM (
-        SELECT free.shelf_id, free.slot
+        SELECT next.shelf_id, next.slot, (
+            SELECT departure.slot
+            FROM departure
+            WHERE departure.lane = need.lane AND departure.shelf_id = next.shelf_id AND departure.slot = next.slot
+            LIMIT 1
+        ) IS NOT NULL AS departed
         FROM unnest(n_lane, n_sku_id, n_quantity, n_kind) WITH ORDINALITY need(lane, sku_id, quantity, kind, n)
-        CROSS JOIN LATERAL next_codes(need.lane, need.sku_id, need.quantity, k_valid_until[need.kind]) free
-        ORDER BY need.n, free.expires_at, free.priority, free.shelf_id, free.slot
+        CROSS JOIN LATERAL (
+            SELECT shelf.shelf_id, shelf.expires_at, shelf.priority, code.slot
+            FROM shelf
+            CROSS JOIN LATERAL (
+                SELECT coalesce((
+                    SELECT allocation.slot
+                    FROM allocation
+                    WHERE allocation.lane = need.lane AND allocation.shelf_id = shelf.shelf_id
+                    ORDER BY allocation.slot DESC
+                    LIMIT 1
+                ), 0) AS slot
+                OFFSET 0
+            ) head
+            CROSS JOIN LATERAL (
+                SELECT code.slot
+                FROM code
+                WHERE code.lane = need.lane
+                    AND code.shelf_id = shelf.shelf_id
+                    AND code.slot > head.slot
+                    AND code.slot <= head.slot + need.quantity
+                OFFSET 0
+            ) code
+            WHERE shelf.lane = need.lane
+                AND shelf.sku_id = need.sku_id
+                AND shelf.expires_at > k_valid_until[need.kind]
+            ORDER BY shelf.expires_at, shelf.priority, shelf.shelf_id, code.slot
+            LIMIT need.quantity
+        ) next
+        ORDER BY need.n, next.expires_at, next.priority, next.shelf_id, next.slot
     ) place;
 
-    -- Enough of every SKU: the places stand in the order of the codes wanted.
-    IF coalesce(cardinality(v_slot), 0) = cardinality(u_ord) THEN
+    -- Enough of every SKU, and none has left its slot: the places stand in the order of the codes wanted.
+    IF coalesce(cardinality(v_slot), 0) = cardinality(u_ord) AND v_departed IS NOT TRUE THEN
         INSERT INTO allocation (lane, shelf_id, slot, order_id, line_no)
         SELECT n_lane[i.need], i.shelf_id, i.slot, o_order_id[i.ord], i.line_no
         FROM unnest(u_need, v_shelf, v_slot, u_ord, u_line_no) i(need, shelf_id, slot, ord, line_no);
