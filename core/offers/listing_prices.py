@@ -19,6 +19,7 @@ from core.offers.price.rule import PriceRule
 from core.offers.price.window import spans
 from core.offers.price_facts import read_listing_facts
 from core.offers.rates import read_rates
+from core.offers.seasons import read_seasons
 from core.offers.terms import ChannelTerms
 from core.types import ChannelId, ListingId, SkuId
 
@@ -54,6 +55,7 @@ async def read_cases(
         {row.listing_id: stocks[row.sku_id].selling for row in known},
         now,
     )
+    stored = stored | await _seasoned(conn, known, stocks, rules, stored, now)
     rates = await _rates(conn, known, stocks, terms, rules, now)
     return [
         PriceCase(
@@ -154,6 +156,33 @@ def _facts(
         published=published,
         listing=stored or ListingFacts(),
     )
+
+
+async def _seasoned(
+    conn: Connection,
+    rows: Sequence[OfferRow],
+    stocks: Mapping[SkuId, SkuStock],
+    rules: Mapping[ListingId, PriceRule],
+    stored: Mapping[ListingId, ListingFacts],
+    now: datetime,
+) -> dict[ListingId, ListingFacts]:
+    """The facts of listings whose rule follows demand, with seasons: nobody else needs these sums."""
+    following = [row for row in rows if rules[row.listing_id].demand is not None and row.listing_id in stored]
+    measured = {row.sku_id: stocks[row.sku_id].selling.measured_days for row in following}
+    seasons = await read_seasons(conn, sorted(measured), measured, now)
+    found = {}
+    for row in following:
+        facts, season = stored[row.listing_id], seasons.get(row.sku_id)
+        if season is not None and facts.demand is not None:
+            demand = replace(
+                facts.demand,
+                usual_per_day=season.usual_per_day,
+                weekday=season.weekday,
+                hour=season.hour,
+                month=season.month,
+            )
+            found[row.listing_id] = replace(facts, demand=demand)
+    return found
 
 
 async def _rates(

@@ -93,7 +93,7 @@ def test_a_draft_with_a_mistake_names_file_and_line(house: House) -> None:
     config = house_with(house, "")
     draft = house.file("draft.toml", "[price]\nmarkup_percent = 5\nmarkupp = 3\n[channels.nowhere]\n")
     result = house.run("--config", config, "price", "simulate", "--policy", draft)
-    assert result.exit_code == Exit.USAGE
+    assert result.exit_code == Exit.SETTINGS
     assert "draft.toml:3: price.markupp: unknown key; did you mean markup_percent?" in result.output
 
 
