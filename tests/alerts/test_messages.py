@@ -90,15 +90,16 @@ def test_a_digest_tells_the_loudest_first_and_how_many_there_are() -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("metric", Metric)
 @pytest.mark.parametrize("kind", ["raised", "recovered", "gone", "reminder"])
-def test_everything_can_be_said_of_every_metric(language: str, metric: Metric, kind: str) -> None:
+@pytest.mark.parametrize("fact", ["fact", 5, 0, 2.5, True, None])
+def test_everything_can_be_said_of_every_metric(language: str, metric: Metric, kind: str, fact: Fact) -> None:
+    facts: dict[str, Fact] = dict.fromkeys(_names(), fact)
     value = None if kind == "gone" else 5.0
-    notice = replace(LOW, metric=metric.value, kind=kind, value=value)
-    some: tuple[Fact, ...] = ("fact", 5, 0, 2.5, True, None)
-    for facts in ({}, *(dict.fromkeys(_names(), fact) for fact in some)):
-        text = compose([replace(notice, facts=facts)], language, None)
-        assert "{" not in text.title + text.body
-        assert "None" not in text.body
-        assert NOUNS[language][metric] in text.title
+    notice = replace(LOW, metric=metric.value, kind=kind, value=value, facts=facts)
+    text = compose([notice], language, None)
+    assert "{" not in text.title + text.body
+    assert "None" not in text.body
+    assert NOUNS[language][metric] in text.title
+    assert NOUNS[language][metric] in compose([replace(notice, facts={})], language, None).body
 
 
 def _names() -> list[str]:

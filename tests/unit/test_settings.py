@@ -329,7 +329,7 @@ TABLES: list[tuple[str, str]] = [
     ("", "{key} = 1\n"),
     *(
         (f"{name}.", f"[{name}]\n{{key}} = 1\n")
-        for name in ("web", "log", "keys", "api", "sync", "stock", "price")
+        for name in ("web", "log", "keys", "api", "sync", "stock", "price", "alerts")
     ),
     ("splits.p.", '[splits.p]\nrules = [{{ party = "consignor", rest = true }}]\n{key} = [1,\n2]\n'),
     ("splits.p.rules[0].", '[[splits.p.rules]]\nparty = "consignor"\nrest = true\n{key} = """a\nb"""\n'),
@@ -381,8 +381,9 @@ def test_the_example_that_operators_copy_is_valid() -> None:
         "ENEBA_CALLBACK_TOKEN",
         *("KINGUIN_CLIENT_SECRET", "KINGUIN_WEBHOOK_TOKEN", "WOOCOMMERCE_CONSUMER_KEY"),
         *("WOOCOMMERCE_CONSUMER_SECRET", "WOOCOMMERCE_WEBHOOK_SECRET"),
+        *("ALERT_TEAM_URL", "ALERT_PHONE_URL"),
     ]
-    environ = {name: f"value-of-{name.lower()}" for name in names}
+    environ = {name: f"json://value-of-{name.lower()}" for name in names}
     environ |= {"DATABASE_URL": "postgresql://u:p@h/d", "CONSIGND_KEY_K1": KEY}
     found = Settings.load(example, environ)
     assert {channel.connector for channel in found.channels.values()} == {"eneba", "kinguin", "woocommerce"}
