@@ -113,7 +113,9 @@ class ChannelDriver:
         for subject, work, every_seconds in price_work(drive.pool, terms, connector, pace.prices, wake_push):
             self._add(subject, work, every_seconds)
         if terms.guard.lines:
-            self._add("guard", GuardWatch(drive.guard, terms, wake_push).watch, _GUARD_SECONDS)
+            self._add(
+                "guard", GuardWatch(drive.guard, terms, self._note_health, wake_push).watch, _GUARD_SECONDS
+            )
         if isinstance(connector, ReportsPayouts):
             self._add(
                 "payouts", PayoutReader(drive.pool, terms, connector, utc_now).read, pace.payouts_seconds

@@ -184,6 +184,11 @@ class Guard:
             )
         return changes
 
+    async def closed(self, terms: ChannelTerms) -> tuple[str, ...]:
+        """Why offers of a channel are closed now; what concerns all of it comes first."""
+        rows = await self._pool.fetch(_OPEN_TRIPS, terms.channel_id)
+        return tuple(row["why"] for row in sorted(rows, key=lambda row: row["listing_id"] is not None))
+
     async def reopen(self, channel: str, listing_ref: str | None, *, actor: str, reason: str) -> int:
         """A person says that the cause is mended: it opens, and what failed before counts no more."""
         now = self._now()

@@ -74,7 +74,7 @@ CROSS JOIN LATERAL (
 ) counted
 
 -- name: open_trips
-SELECT trip_id, listing_id, line, closed_at FROM guard_trip WHERE channel_id = $1::int AND opened_at IS NULL
+SELECT trip_id, listing_id, line, why, closed_at FROM guard_trip WHERE channel_id = $1::int AND opened_at IS NULL
 
 -- name: trip
 INSERT INTO guard_trip (channel_id, listing_id, line, why, closed_at)

@@ -43,6 +43,14 @@ async def test_one_failure_takes_the_listing_off_before_the_market_hides_it(dsn:
             auction(eneba),
         )
         assert "closed by the guard: 1 of 1 reserve failed" in why
+
+        async def told() -> bool:
+            ok: bool | None = await house.core.pool.fetchval(
+                "SELECT ok FROM channel_health WHERE subject = 'penalties'"
+            )
+            return ok is False
+
+        await until(told, "the channel's health says so")
         opened = await house.daemon.services().guard.reopen("eneba", None, actor="anna", reason="mended")
         assert opened >= 1
         await until(lambda: not off(), "the listing is back")
