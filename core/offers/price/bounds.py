@@ -6,7 +6,6 @@ after and never undercuts it.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 
 from core.errors import PlanRefused
@@ -14,7 +13,7 @@ from core.money.money import Money
 from core.money.splits import percent
 from core.offers.price.conversion import convert
 from core.offers.price.facts import PriceException, PriceFacts
-from core.offers.price.fees import Fees
+from core.offers.price.fees import Fees, first_from
 from core.offers.price.plan import PriceStep, Reason, Stop
 from core.offers.price.rule import Direction, PriceRule
 from core.offers.price.target import dearest_cost, with_margin
@@ -123,7 +122,7 @@ def _rounded(rule: PriceRule, fees: Fees, limits: Limits, amount_minor: int) -> 
 
 def _up(rule: PriceRule, fees: Fees, limits: Limits, amount_minor: int) -> int:
     """The first allowed price from the amount on that leaves enough."""
-    start = bisect_left(rule.candidates, max(amount_minor, limits.floor.gross_minor))
+    start = first_from(rule.candidates, max(amount_minor, limits.floor.gross_minor))
     least_minor = max(limits.floor.net_minor, limits.net_minor)
     for price in rule.candidates[start : start + _CANDIDATES_AT_MOST]:
         if fees.net_minor(price) >= least_minor:
@@ -135,7 +134,7 @@ def _up(rule: PriceRule, fees: Fees, limits: Limits, amount_minor: int) -> int:
 
 def _down(rule: PriceRule, fees: Fees, floor: Floor, most_minor: int, least_minor: int) -> int | None:
     """The last allowed price up to an amount; None where that is under floor or reserve."""
-    end = bisect_right(rule.candidates, most_minor)
+    end = first_from(rule.candidates, most_minor + 1)
     if end == 0:
         return None
     price = rule.candidates[end - 1]

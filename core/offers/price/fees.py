@@ -76,7 +76,16 @@ class Fees:
         require_currency(self.plan, net.currency)
         rules = [rule for rule in self.plan.rules if rule.party is Party.CHANNEL]
         earliest_millionths = net.amount_minor * _WHOLE_PPM - len(rules) * _WHOLE_PPM // 2
-        start = bisect_left(candidates, earliest_millionths, key=lambda price: self._exact_net(rules, price))
+        # Bounds close by: bisecting all candidates there are would take four times as long.
+        high = first_from(candidates, 2 * max(net.amount_minor, 1))
+        while high < len(candidates) and self._exact_net(rules, candidates[high]) < earliest_millionths:
+            high = first_from(candidates, 4 * candidates[high])
+        start = bisect_left(
+            candidates,
+            earliest_millionths,
+            hi=min(high, len(candidates)),
+            key=lambda price: self._exact_net(rules, price),
+        )
         for price in candidates[start : start + _CANDIDATES_AT_MOST]:
             gross = Money(price, net.currency)
             if self.net(gross).amount_minor >= net.amount_minor:
@@ -96,6 +105,11 @@ class Fees:
         if self.quote is None:
             return 0
         return self.correction_minor * gross_minor * _WHOLE_PPM // self.quote.gross.amount_minor
+
+
+def first_from(candidates: range, price_minor: int) -> int:
+    """The place of the first candidate that is not below a price; the length where all are."""
+    return min(max(0, -(-(price_minor - candidates.start) // candidates.step)), len(candidates))
 
 
 def gross_up(plan: SplitPlan, net: Money) -> Money:
