@@ -104,6 +104,13 @@ def test_an_over_allocated_plan_is_told_with_the_amount() -> None:
         require_sound(found)
 
 
+def test_a_base_is_largest_where_the_channel_takes_nothing() -> None:
+    # With the card fee nothing is left and nothing asked; without it 60 % twice are 120 %.
+    card = replace(FEE, rate_ppm=1_000_000, fixed_minor=0, when=Condition(tags=("card",)))
+    twice = [Rule(name, OPERATOR, Base.AFTER_CHANNEL, rate_ppm=600_000) for name in ("one", "two")]
+    assert "rule 3 (two): over-allocated" in said(plan(card, *twice, REST))
+
+
 def test_rules_that_exclude_each_other_are_not_added_up() -> None:
     each = [
         Rule(name, OPERATOR, rate_ppm=700_000, when=Condition(channels=(name,)))
@@ -181,6 +188,12 @@ WRONG = [
     (replace(plan(REST), kept_borne_by=CHANNEL), "cannot bear kept fees"),
     (replace(plan(REST), smallest_minor=9, largest_minor=8), "above its largest"),
 ]
+
+
+def test_a_plan_of_too_many_cases_is_refused_and_not_followed_for_ever() -> None:
+    table = Tiers(TierBy.AMOUNT, TierMode.WHOLE, tuple(Tier(n * 100, 10_000 + n * 13, n) for n in range(10)))
+    rules = [Rule(f"table-{n}", OPERATOR, Base.REMAINS, tiers=table) for n in range(12)]
+    assert "more cases than can be followed" in said(plan(*rules, REST))
 
 
 @pytest.mark.parametrize(("wrong", "why"), WRONG, ids=lambda value: value if isinstance(value, str) else "")

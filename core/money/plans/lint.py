@@ -13,7 +13,7 @@ from math import ceil
 
 from core.errors import InvalidInput, PlanRefused
 from core.money.money import Money
-from core.money.plans.lint_amounts import Excess, excesses
+from core.money.plans.lint_amounts import Unfollowed, excesses
 from core.money.plans.lint_conditions import contradictions
 from core.money.plans.rules import (
     Base,
@@ -61,7 +61,7 @@ def lint(plan: Plan) -> list[Problem]:
         texts = [*_of_rule(rule, plan), *_of_place(plan, number)]
         found += [Problem(number, rule.name, text) for text in texts]
     # Amounts can be followed only through rules that make sense one by one.
-    return found or [Problem(one.index + 1, plan.rules[one.index].name, text) for one, text in _over(plan)]
+    return found or [Problem(index + 1, plan.rules[index].name, text) for index, text in _over(plan)]
 
 
 def require_sound(plan: Plan) -> None:
@@ -239,12 +239,21 @@ def _takes_all(rule: Rule) -> bool:
     return rule.rest or (everything and not bounded and rule.tiers is None)
 
 
-def _over(plan: Plan) -> Iterator[tuple[Excess, str]]:
-    for excess in excesses(plan):
+def _over(plan: Plan) -> Iterator[tuple[int, str]]:
+    try:
+        found = excesses(plan)
+    except Unfollowed as refused:
+        yield (
+            refused.index,
+            "with the rules before it, it makes more cases than can be followed, so nobody can say that the plan"
+            " fits: write fewer tiers, or base = gross",
+        )
+        return
+    for excess in found:
         price, over = (_shown(plan, minor) for minor in (excess.price_minor, ceil(excess.excess_minor)))
         yield (
-            excess,
-            f"over-allocated: of a price of {price} it can ask for {over} more than the rules before leave:"
+            excess.index,
+            f"over-allocated: of a price of {price} it can ask for {over} more than the others leave:"
             " lower rates or amounts, begin the plan's range higher (smallest), or let it take what is left"
             ' (when_short = "less")',
         )

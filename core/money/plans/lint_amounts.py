@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import chain, combinations
+from itertools import chain, combinations, count
 from math import ceil
 
 from core.money.plans.lint_conditions import together
@@ -20,6 +20,8 @@ from core.money.plans.rules import Base, PartyKind, Plan, Rule, Scope, Short, Ti
 
 _PPM = 1_000_000
 _CHANNEL_RULES_TRIED = 5
+# Tables upon tables multiply; this many stretches are a few seconds' work.
+_STRETCHES_AT_MOST = 60_000
 _TAXED = (Base.TAX, Base.GROSS_LESS_TAX)
 
 
@@ -30,6 +32,14 @@ class Excess:
     index: int
     price_minor: int
     excess_minor: Fraction
+
+
+class Unfollowed(Exception):
+    """The rules up to this one make more cases than can be followed."""
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        super().__init__(f"more than {_STRETCHES_AT_MOST} cases up to rule {index + 1}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +90,15 @@ _GROSS = _Line(Fraction(1), Fraction(0))
 
 
 def excesses(plan: Plan) -> list[Excess]:
-    """For each rule that may ask for too much, the smallest price at which it does; none: it always fits."""
+    """For each rule that may ask for too much, the smallest price at which it does; none: it always fits.
+
+    Unfollowed where there are too many cases to tell.
+    """
     found: dict[int, Excess] = {}
+    budget = count()
     for chosen in _scenarios(plan):
         for full in _tax_corners(plan):
-            for excess in _run(plan, chosen, full):
+            for excess in _run(plan, chosen, full, budget):
                 known = found.get(excess.index)
                 if known is None or excess.price_minor < known.price_minor:
                     found[excess.index] = excess
@@ -112,7 +126,9 @@ def _tax_corners(plan: Plan) -> list[frozenset[Base]]:
     return [frozenset(_TAXED)] if bent else [frozenset({base}) for base in _TAXED]
 
 
-def _run(plan: Plan, chosen: frozenset[int], full: frozenset[Base]) -> Iterator[Excess]:
+def _run(
+    plan: Plan, chosen: frozenset[int], full: frozenset[Base], budget: Iterator[int]
+) -> Iterator[Excess]:
     stretches = [_Stretch(Fraction(plan.smallest_minor), Fraction(plan.largest_minor), _GROSS, _ZERO)]
     for index, rule in enumerate(plan.rules):
         if index not in chosen:
@@ -120,7 +136,11 @@ def _run(plan: Plan, chosen: frozenset[int], full: frozenset[Base]) -> Iterator[
         if rule.rest:
             stretches = [replace(stretch, left=_ZERO) for stretch in stretches]
             continue
-        asked = [part for stretch in stretches for part in _asked(rule, stretch, full)]
+        asked = []
+        for part in (part for stretch in stretches for part in _asked(rule, stretch, full)):
+            if next(budget) >= _STRETCHES_AT_MOST:
+                raise Unfollowed(index)
+            asked.append(part)
         if rule.when_short is Short.REFUSE:
             over = (_excess(index, stretch, line) for stretch, line in asked)
             yield from sorted((one for one in over if one), key=lambda one: one.price_minor)[:1]

@@ -1,4 +1,4 @@
-"""Decides which facts of a sale a plan asks for, so that sales that are split alike need be split once. Pure."""
+"""Decides which facts of a sale a plan asks for, so that sales split alike need be split once. Pure."""
 
 from __future__ import annotations
 
