@@ -74,7 +74,8 @@ async def _states(pool: Pool, listing_ids: Sequence[ListingId]) -> Mapping[Listi
     found = {}
     for row in await pool.fetch(_OFFER_STATES, listing_ids):
         values = dict(row)
-        found[ListingId(values.pop("listing_id"))] = OfferState(**values)
+        listing_id = ListingId(values.pop("listing_id"))
+        found[listing_id] = OfferState(**values)
     return found
 
 

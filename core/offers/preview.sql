@@ -7,7 +7,8 @@ LIMIT $3::int
 
 -- name: offer_states
 -- How far each offer is in going out.
-SELECT offer.listing_id, sku.sku_ref, offer.dirty_version > offer.acked_version AS marked, offer.retry_at,
+SELECT offer.listing_id, sku.sku_ref, offer.dirty_version > offer.acked_version AS marked,
+    nullif(offer.retry_at, '-infinity') AS retry_at,
     offer.refusal, offer.failures
 FROM offer
 JOIN listing ON listing.listing_id = offer.listing_id

@@ -42,9 +42,7 @@ FREE = ChangeTerms()
 THREE_A_DAY = ChangeTerms(free_per_day=3)
 
 
-async def facts(
-    pool: Pool, shop: Shop, *spans: WindowSpan, terms: ChangeTerms = ChangeTerms()
-) -> ListingFacts:
+async def facts(pool: Pool, shop: Shop, *spans: WindowSpan, terms: ChangeTerms = FREE) -> ListingFacts:
     async with pool.acquire() as conn:
         found = await read_listing_facts(
             conn, [ListingQuestion(shop.listing_id, spans)], {shop.channel_id: terms}, {}, NOW
