@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from core.errors import SaleUnsplit
@@ -54,6 +54,7 @@ def summed(*lists: list[Posting]) -> dict[Account, int]:
 
 
 @given(split_plans.plans(), st.integers(0, 500) | st.integers(0, 10**9), owners)
+@example(SplitPlan.of("rest", 1, [split_plans.REST]), 1, [("Bo", 0), ("Ada", 1), ("Bo", 1)])
 @settings(max_examples=400)
 def test_every_plan_of_today_posts_the_same_entries(
     plan: SplitPlan, price_minor: int, consignors: list[tuple[str, int]]

@@ -191,9 +191,37 @@ WRONG = [
 
 
 def test_a_plan_of_too_many_cases_is_refused_and_not_followed_for_ever() -> None:
-    table = Tiers(TierBy.AMOUNT, TierMode.WHOLE, tuple(Tier(n * 100, 10_000 + n * 13, n) for n in range(10)))
-    rules = [Rule(f"table-{n}", OPERATOR, Base.REMAINS, tiers=table) for n in range(12)]
-    assert "more cases than can be followed" in said(plan(*rules, REST))
+    fees = [
+        Rule(
+            f"fee-{number}",
+            CHANNEL,
+            tiers=Tiers(
+                TierBy.AMOUNT,
+                TierMode.WHOLE,
+                tuple(Tier(n * 100 + number, 10_000 + n * 13) for n in range(60)),
+            ),
+            when_short=Short.LOSS,
+        )
+        for number in range(5)
+    ]
+    shares = [Rule(f"share-{n}", OPERATOR, Base.AFTER_CHANNEL, rate_ppm=1_000) for n in range(10)]
+    assert "more cases than can be followed" in said(plan(*fees, *shares, REST))
+
+
+def test_a_base_that_may_be_small_is_taken_at_its_worst() -> None:
+    # Of a margin below 5.00 it asks for 4.00, of a larger one for nothing: what codes cost, nobody knows.
+    table = Tiers(TierBy.AMOUNT, TierMode.WHOLE, (Tier(0, 0, 400), Tier(500)))
+    lump, bonus = Rule("lump", OPERATOR, fixed_minor=700), Rule("bonus", OPERATOR, Base.MARGIN, tiers=table)
+    assert "rule 2 (bonus): over-allocated" in said(plan(lump, bonus, REST, smallest_minor=1_000))
+    assert lint(plan(lump, bonus, REST, smallest_minor=1_100)) == []
+
+
+def test_what_the_channel_leaves_counts_in_full() -> None:
+    # 12 % + 90 % of the other 88 % + 10 % are 101.2 %.
+    most = Rule("most", OPERATOR, Base.AFTER_CHANNEL, rate_ppm=900_000)
+    fee, tenth = replace(FEE, fixed_minor=0), Rule("tenth", OPERATOR, rate_ppm=100_000)
+    assert "rule 3 (tenth): over-allocated" in said(plan(fee, most, tenth, REST))
+    assert lint(plan(fee, most, replace(tenth, rate_ppm=88_000), REST)) == []
 
 
 @pytest.mark.parametrize(("wrong", "why"), WRONG, ids=lambda value: value if isinstance(value, str) else "")

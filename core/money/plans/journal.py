@@ -133,9 +133,13 @@ def schedule(split: Split, refunded: Refunded, milestones: Milestones, now: date
 
 def _owned(split: Split, index: int, back: list[Returned]) -> dict[Account, int]:
     """What is left to each owner of a rule's share, after refunds."""
+    party = split.plan.rules[index].party
     owned: dict[Account, int] = {}
+    if party.kind is PartyKind.CONSIGNOR:
+        # In the order in which the sale names them.
+        owned = {("consignor", codes.consignor, _PURPOSES[party.kind]): 0 for codes in split.facts.codes}
     for run, given in zip(split.runs, back, strict=True):
-        account = _account(split.plan.rules[index].party, split, run)
+        account = _account(party, split, run)
         amount_minor = run.amounts_minor[index] * run.count - given.amounts_minor[index]
         owned[account] = owned.get(account, 0) + amount_minor
     return owned

@@ -245,8 +245,8 @@ def _over(plan: Plan) -> Iterator[tuple[int, str]]:
     except Unfollowed as refused:
         yield (
             refused.index,
-            "with the rules before it, it makes more cases than can be followed, so nobody can say that the plan"
-            " fits: write fewer tiers, or base = gross",
+            "with the rules before it, it makes more cases than can be followed, so nobody can say that the"
+            " plan fits: write fewer tiers, or base = gross",
         )
         return
     for excess in found:

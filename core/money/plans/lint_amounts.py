@@ -21,7 +21,7 @@ from core.money.plans.rules import Base, PartyKind, Plan, Rule, Scope, Short, Ti
 _PPM = 1_000_000
 _CHANNEL_RULES_TRIED = 5
 # Tables upon tables multiply; this many stretches are a few seconds' work.
-_STRETCHES_AT_MOST = 60_000
+_STRETCHES_AT_MOST = 20_000
 _TAXED = (Base.TAX, Base.GROSS_LESS_TAX)
 
 
@@ -136,8 +136,8 @@ def _run(
         if rule.rest:
             stretches = [replace(stretch, left=_ZERO) for stretch in stretches]
             continue
-        asked = []
-        for part in (part for stretch in stretches for part in _asked(rule, stretch, full)):
+        pieces, asked = _pieces(rule), []
+        for part in chain.from_iterable(_asked(rule, pieces, stretch, full) for stretch in stretches):
             if next(budget) >= _STRETCHES_AT_MOST:
                 raise Unfollowed(index)
             asked.append(part)
@@ -147,13 +147,14 @@ def _run(
         stretches = [_taken(rule, stretch, line) for stretch, line in asked]
 
 
-def _asked(rule: Rule, stretch: _Stretch, full: frozenset[Base]) -> Iterator[tuple[_Stretch, _Line]]:
+def _asked(
+    rule: Rule, pieces: Sequence[_Piece], stretch: _Stretch, full: frozenset[Base]
+) -> Iterator[tuple[_Stretch, _Line]]:
     """The stretch in parts over which the rule asks along one line, nothing being left or something."""
     after_channel = _GROSS.less(stretch.channel)
     watched = [stretch.left, after_channel]
     for part in stretch.cut(point for line in watched for point in _crossings(line, _ZERO)):
         base = _base(rule, part, full)
-        pieces = _pieces(rule)
         edges = [_Line(Fraction(0), piece.start) for piece in pieces]
         for smaller in part.cut(point for edge in edges for point in _crossings(base, edge)):
             yield smaller, _highest(pieces, base.at(smaller.middle)).of(base)
