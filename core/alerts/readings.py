@@ -247,6 +247,8 @@ _TAKERS: Mapping[Metric, Taker] = {
 
 # How often each thing is looked at, in seconds; what is not named here, at every sweep. Dear looks are rare.
 INTERVAL_SECONDS: Mapping[Metric, float] = {
+    Metric.STOCK_PERCENT: 60.0,
+    Metric.COVER_DAYS: 60.0,
     Metric.EXPIRING: 600.0,
     Metric.LEDGER_IMBALANCE: 300.0,
     Metric.PAYOUT_LATE_DAYS: 3_600.0,

@@ -33,7 +33,8 @@ async def upload(room: Room, content: bytes, name: str = "codes.txt", **fields: 
 
 def filled(route: Route) -> str:
     """A route's path with something in its places."""
-    return route.path.format(sku_ref=SKU, order_id="1", place="0.1.1", name="answering")
+    places = {"sku_ref": SKU, "place": "0.1.1", "name": "answering"}
+    return route.path.format_map(places | dict.fromkeys(("order_id", "drift_id", "incident_id"), "1"))
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
