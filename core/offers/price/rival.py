@@ -20,11 +20,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from core.money.money import Money, per_million
+from core.money.money import Money
 from core.money.splits import percent
 from core.offers.price.facts import ChangeMade, PriceFacts, Sighting
 from core.offers.price.plan import PriceStep
-from core.offers.price.rule import Damping, Follow, PriceRule, RivalRule
+from core.offers.price.rule import WHOLE_PPM, Damping, Follow, PriceRule, RivalRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +65,9 @@ def rival_step(facts: PriceFacts, rule: PriceRule, target_minor: int) -> Answer 
 
 def _reach(wish: RivalRule, target_minor: int) -> tuple[int, int]:
     """The lowest and the highest price that competition may lead to."""
-    low = target_minor - per_million(target_minor, wish.below_ppm)
-    return max(1, low), target_minor + per_million(target_minor, wish.above_ppm)
+    # Parts of a minor unit are left to us: neither bound is passed by them.
+    low = -(-target_minor * (WHOLE_PPM - wish.below_ppm) // WHOLE_PPM)
+    return max(1, low), target_minor * (WHOLE_PPM + wish.above_ppm) // WHOLE_PPM
 
 
 def _answer(facts: PriceFacts, wish: RivalRule, race: _Race, target_minor: int) -> tuple[int, bool, str]:
