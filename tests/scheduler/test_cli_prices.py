@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -89,19 +89,8 @@ def test_a_held_price_is_shown_approved_once_and_kept_in_the_audit(house: House)
 def test_a_signature_below_the_floor_is_given_shown_and_revoked(house: House) -> None:
     sell_one(house)
     config = str(house.folder / "shop.toml")
-    signed = house.run(
-        "--config",
-        config,
-        "price",
-        "sign",
-        "shop",
-        "77",
-        "5.00",
-        "--until",
-        "2026-12-31",
-        "--reason",
-        "clearance",
-    )
+    sign = ("--config", config, "price", "sign", "shop", "77", "5.00", "--reason", "clearance", "--until")
+    signed = house.run(*sign, f"{datetime.now(UTC) + timedelta(days=30):%Y-%m-%d}")
     assert signed.exit_code == 0, signed.output
     [known] = house.json("--config", config, "price", "exceptions")["exceptions"]
     assert (known["least_minor"], known["reason"]) == (500, "clearance")
