@@ -247,3 +247,11 @@ def test_the_channels_own_calculator_corrects_our_plan(at: int, more: int, net: 
     assert fees.net(found).amount_minor >= net
     assert found.amount_minor == 1 or fees.net_minor(found.amount_minor - 1) < net
     assert Fees.of(split, CURRENCY, QuotedFee(gross, left, NOW - 8 * DAY), NOW).quote is None
+
+
+def test_cost_plus_keeps_the_old_price_while_no_code_is_free() -> None:
+    rule = PriceRule(target=Target(Aim.COST_PLUS, margin_ppm=100_000))
+    sold_out = plan_price(showing(facts_of(None), euros("9.00")), rule, FREE)
+    assert isinstance(sold_out, NoPrice)
+    assert (sold_out.reason, shown_minor(sold_out)) == (Reason.NO_COST, 900)
+    assert shown_minor(plan_price(facts_of(None, euros("9.00")), rule, FREE)) == 990

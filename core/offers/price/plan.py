@@ -17,6 +17,7 @@ class Reason(StrEnum):
     """Why there is no price, for programs."""
 
     NO_BASE = "no_base"
+    NO_COST = "no_cost"
     NO_RATE = "no_rate"
     RATE_TOO_OLD = "rate_too_old"
     PLAN_REFUSED = "plan_refused"

@@ -79,7 +79,9 @@ def _aimed(
     if target.aim is Aim.COST_PLUS:
         cost = dearest_cost(facts, rule)
         if cost is None:
-            return Stop(Reason.NO_BASE, "the price is to be cost plus a margin, but no cost is known", False)
+            # Sold out as a rule: nothing to gain by moving a price that nobody can buy at.
+            why = "the price is to be cost plus a margin, but no free code has a cost"
+            return Stop(Reason.NO_COST, why, stays=True)
         if isinstance(cost, Stop):
             return cost
         wanted = with_margin(cost.amount, target.margin_ppm)
