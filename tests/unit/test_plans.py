@@ -55,7 +55,7 @@ def summed(*lists: list[Posting]) -> dict[Account, int]:
 
 @given(split_plans.plans(), st.integers(0, 500) | st.integers(0, 10**9), owners)
 @example(SplitPlan.of("rest", 1, [split_plans.REST]), 1, [("Bo", 0), ("Ada", 1), ("Bo", 1)])
-@settings(max_examples=400)
+@settings(max_examples=150)
 def test_every_plan_of_today_posts_the_same_entries(
     plan: SplitPlan, price_minor: int, consignors: list[tuple[str, int]]
 ) -> None:
@@ -64,7 +64,7 @@ def test_every_plan_of_today_posts_the_same_entries(
 
 
 @given(plans(), sales())
-@settings(max_examples=400)
+@settings(max_examples=150)
 def test_exactly_the_amount_is_given_away(plan: Plan, facts: SaleFacts) -> None:
     found = split(plan, facts)
     for run in found.runs:
@@ -127,7 +127,7 @@ def merged_loss(balances: dict[Account, int]) -> dict[Account, int]:
 
 
 @given(plans(), sales(), milestones(), moments, st.data())
-@settings(max_examples=400)
+@settings(max_examples=150)
 def test_partial_refunds_sum_to_the_full_refund(
     plan: Plan, facts: SaleFacts, reached: Milestones, now: datetime, data: st.DataObject
 ) -> None:
