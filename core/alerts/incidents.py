@@ -21,6 +21,7 @@ from core.errors import StaleVersion, UnknownIncident
 
 _SQL = load_queries("core.alerts", "incidents.sql")
 _TRY_ALONE = _SQL["try_alone"]
+_HOLD_PLANNER = _SQL["hold_planner"]
 _DATABASE_TIME = _SQL["database_time"]
 _DUE_MEASURES = _SQL["due_measures"]
 _NOTE_MEASURED = _SQL["note_measured"]
@@ -100,6 +101,7 @@ class IncidentBook:
             alone: bool = await conn.fetchval(_TRY_ALONE)
             if not alone:
                 return None
+            await conn.execute(_HOLD_PLANNER)
             at: datetime = now or await conn.fetchval(_DATABASE_TIME)
             return await _Sweep(conn, self._watch, at).run()
 

@@ -2,6 +2,11 @@
 -- One daemon looks at a time; the others need not look at all. Held until the transaction ends.
 SELECT pg_try_advisory_xact_lock(7704, 1)
 
+-- name: hold_planner
+-- For this transaction only. What is counted shelf by shelf must be looked up, however small a table seemed when it
+-- was last analysed: after a great import or withdrawal, reading it whole for each shelf took minutes.
+SELECT set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true)
+
 -- name: database_time
 SELECT now()
 
