@@ -26,6 +26,7 @@ contracts: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.day
 
 # Writes both requirement files anew from pyproject.toml: versions and hashes, no index addresses.
 lock: $(VENV)/.dev

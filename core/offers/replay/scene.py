@@ -89,6 +89,12 @@ class Policy:
     channels: Mapping[ChannelId, StockRule] = field(default_factory=dict)
     listings: Mapping[ListingId, StockRule] = field(default_factory=dict)
 
+    @property
+    def looks_at_sales(self) -> bool:
+        """Whether quantities under it depend on what sells, not on the codes alone."""
+        rules = (*self.channels.values(), *self.listings.values())
+        return self.stock.looks_at_sales or any(rule.looks_at_sales for rule in rules)
+
 
 @dataclass(frozen=True, slots=True)
 class Scene:

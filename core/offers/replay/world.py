@@ -16,7 +16,7 @@ import heapq
 import random
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate, count
 
 from core.offers.history import Lag
@@ -71,6 +71,9 @@ class _Stock:
     available: int
     listings: list[_Shown]
     counted_at: float = 0.0
+    # What was worked out last, and for how many codes: it stays where rules do not look at sales.
+    planned_for: int = -1
+    planned: dict[ListingId, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -104,6 +107,7 @@ class World:
         self._scene = scene
         self._policy = policy
         self._actors = actors
+        self._looks_at_sales = policy.looks_at_sales
         self._moves: list[tuple[float, int, Move]] = []
         self._numbers = count()
         self._unshown = 0.0
@@ -261,6 +265,11 @@ class World:
         return promise_now(wanted, showing, others, stock.available, bound)[0]
 
     def _quantities(self, stock: _Stock, at: float) -> dict[ListingId, int]:
+        if self._looks_at_sales or stock.planned_for != stock.available:
+            stock.planned, stock.planned_for = self._work_out(stock, at), stock.available
+        return stock.planned
+
+    def _work_out(self, stock: _Stock, at: float) -> dict[ListingId, int]:
         selling = stock.selling.at(at)
         wants = [
             ListingStock(
