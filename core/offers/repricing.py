@@ -29,7 +29,8 @@ _SKUS_OF_LISTINGS = _SQL["skus_of_listings"]
 _OFFERS_OF_CHANNEL = _SQL["offers_of_channel"]
 _LAST_WORKED_OUT = _SQL["last_worked_out"]
 
-CHUNK_SKUS = 500
+# A chunk is worked out in one go: larger ones would keep callbacks waiting for their answers.
+CHUNK_SKUS = 100
 
 
 @dataclass(frozen=True, slots=True)
