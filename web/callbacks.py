@@ -29,7 +29,6 @@ from connectors.kit.messages import (
 )
 from core.db.pool import DATABASE_FAILURES
 from core.errors import InvalidInput, OrderHeld, ReferenceReused, StaleVersion
-from core.offers.switches import refused_by_switch
 from core.offers.terms import ChannelTerms
 from core.orders.orders import find_order
 from core.types import Asked, LineCodes, ListingRef, OrderRef, OrderState
@@ -193,8 +192,6 @@ class CallbackDesk:
     ) -> _Answer:
         """Yes only for codes that are kept; a hold whose answer came too late ends by itself."""
         try:
-            if await self._within(deadline, self._stopped(terms, asked)):
-                return _Answer(connector.answer_reserve(asked, granted=False), "not granted: stopped")
             taken = await self._within(
                 deadline, self._services.intake.take_in(terms, asked.order, "callback")
             )
@@ -208,15 +205,6 @@ class CallbackDesk:
             outcome = "not granted: too late"
         self._services.wake(terms.channel_id)
         return _Answer(connector.answer_reserve(asked, granted=outcome == _YES), outcome)
-
-    async def _stopped(self, terms: ChannelTerms, asked: ReserveAsked) -> bool:
-        """Whether somebody stopped what is asked for; an order that is known keeps its answer."""
-        order = asked.order
-        refs = [line.listing_ref for line in order.lines]
-        why = await refused_by_switch(self._services.pool, terms.channel_id, order.order_ref, refs)
-        if why is not None:
-            _log.info("order.stopped", channel=terms.name, order_ref=order.order_ref, why=why)
-        return why is not None
 
     async def _provide(
         self,

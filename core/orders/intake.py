@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -17,6 +17,7 @@ from core.db.queries import load_queries
 from core.errors import InvalidInput, StaleVersion
 from core.money.ledger import Ledger
 from core.offers.catalogue import Listing, ListingBook
+from core.offers.switches import refused_by_switch
 from core.offers.terms import ChannelTerms
 from core.orders.lifecycle import KEPT_UNSEEN
 from core.orders.orders import Order, find_order, load_order, move_orders
@@ -74,6 +75,8 @@ class Intake:
         if told.fulfilled:
             return await self._note_fulfilled(terms, told, actor)
         request = reserve_request(terms, told, ours, listings, self._now())
+        if told.payment is not Payment.PAID:
+            request = await self._unless_stopped(request, ours)
         answer = await self._allocator.reserve(request)
         if not answer.repeated:
             _log.info(
@@ -87,6 +90,12 @@ class Intake:
         if told.payment is Payment.PAID:
             return await self._note_paid(terms, answer.order_id, actor)
         return TakenIn(answer.order_id, answer.state)
+
+    async def _unless_stopped(self, request: ReserveRequest, ours: Sequence[OrderLine]) -> ReserveRequest:
+        """While a switch is off nothing new is reserved; that it was refused, and why, is written down."""
+        refs = [line.listing_ref for line in ours]
+        why = await refused_by_switch(self._pool, request.channel_id, request.order_ref, refs)
+        return request if why is None else replace(request, wants_codes=False, reason=why)
 
     async def _note_fulfilled(self, terms: ChannelTerms, told: ChannelOrder, actor: str) -> TakenIn:
         """The channel says the buyer has codes.
