@@ -190,6 +190,8 @@ class Channel(Table):
     # What single listings want otherwise, by the marketplace's reference.
     listings: tuple[Listing, ...] = ()
     shortage: Literal["wait", "cancel"] = "wait"
+    # How long a paid order waits for codes before "cancel" gives the money back.
+    shortage_patience_minutes: Annotated[float, BeforeValidator(not_boolean), Field(ge=0, le=525_600)] = 10
     risk: Risk = Risk()
     drift: ChannelDrift = ChannelDrift()
     guard: ChannelGuard = ChannelGuard()

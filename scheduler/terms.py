@@ -49,6 +49,7 @@ def channel_terms(
         stock=channel_stock(settings, name),
         price=price_book(settings, name),
         shortage=Shortage(channel.shortage),
+        patience=timedelta(minutes=channel.shortage_patience_minutes),
         written_price=traits.written_price,
         reservation_is_authoritative=traits.reservation_is_authoritative,
         takes_partial_orders=traits.takes_partial_orders,

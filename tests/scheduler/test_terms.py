@@ -138,6 +138,7 @@ def test_what_is_not_written_is_what_the_connector_declares(tmp_path: Path) -> N
     assert made.reservation_is_authoritative
     assert made.takes_partial_orders
     assert made.shortage is Shortage.WAIT
+    assert made.patience == timedelta(minutes=10)
     assert made.min_validity == timedelta(0)
     assert (made.channel_id, made.plan_id, made.name) == (3, 7, "shop")
 
@@ -151,6 +152,7 @@ def test_a_channel_s_own_words_come_before_everybody_s(tmp_path: Path) -> None:
     text = SHOP.replace(
         "[splits.all]",
         """shortage = "cancel"
+shortage_patience_minutes = 2.5
 min_validity_days = 30
 poll_interval_seconds = 9
 stock = { share = "0.25", cap = 7 }
@@ -170,6 +172,7 @@ price = { markup_percent = "-2.5", rounding_minor = 100, ending_minor = 99 }
     assert (price.rounding_minor, price.ending_minor) == (100, 99)
     assert price.given["markup"] == "channels.shop.price.markup"
     assert made.shortage is Shortage.CANCEL
+    assert made.patience == timedelta(minutes=2, seconds=30)
     assert made.min_validity == timedelta(days=30)
     assert bound_permille(settings) == 1500
     assert pull_seconds(settings, settings.channels["shop"]) == 9

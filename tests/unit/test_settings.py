@@ -198,6 +198,13 @@ def test_all_mistakes_of_a_file_are_told_at_once_in_its_order(write: Write) -> N
         ("[price]\nending_minor = 99", 1, "ending_minor must be below rounding_minor"),
         (CHANNEL + 'shortage = "panic"', 6, 'channels.eneba.shortage: write "wait" or "cancel"'),
         (
+            CHANNEL + "shortage_patience_minutes = -1",
+            6,
+            "channels.eneba.shortage_patience_minutes: write a number",
+        ),
+        (CHANNEL + "shortage_patience_minutes = nan", 6, "channels.eneba.shortage_patience_minutes"),
+        (CHANNEL + "shortage_patience_minutes = true", 6, "channels.eneba.shortage_patience_minutes"),
+        (
             CHANNEL + 'enabled = "perhaps"',
             6,
             "channels.eneba.enabled: wrong type: write true or false, not a text",
