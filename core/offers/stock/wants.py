@@ -12,6 +12,7 @@ from core.types import ListingId
 
 _DAY_SECONDS = 86_400
 _CHANNEL = "the channel"
+_DECIDED = "a decision"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ def wanted(listing: ListingStock) -> QuantityPlan:
     why = listing.sellable_why or f"codes that {channel} may sell"
     plan = QuantityPlan(sellable, (Step("sellable", sellable, why, listing.sellable_source),))
     if listing.closed is not None:
-        return plan.lowered("off", 0, listing.closed, _CHANNEL)
+        return plan.lowered("off", 0, listing.closed, _DECIDED)
     if not policy.on.value:
         return plan.lowered("off", 0, "the listing is switched off", policy.on.source)
     tiers = policy.tiers
