@@ -28,6 +28,9 @@ _TRIES = 5
 _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 60.0
 _PARKED_PAUSE_SECONDS = 5.0
+_LONGEST_PARKED_PAUSE_SECONDS = 600.0
+# Beyond so many doublings every pause is at its longest.
+_MOST_DOUBLINGS = 10
 _HELD_PAUSE_SECONDS = 600.0
 # A daemon that took an order to deliver and died leaves it alone for so long before another takes it up.
 _ATTEMPT_SECONDS = 60.0
@@ -140,7 +143,7 @@ class Fulfilment:
 
     async def later(self, order: Order, after_seconds: float = 0.0) -> None:
         """Nothing was done or learned: look again after a pause that grows with the failures."""
-        backoff = min(_FIRST_PAUSE_SECONDS * 2**order.failures, _LONGEST_PAUSE_SECONDS)
+        backoff = _growing(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, order)
         due_at = self._now() + timedelta(seconds=max(after_seconds, backoff))
         async with self._pool.acquire() as conn:
             await set_due(conn, order.order_id, due_at, failed=True)
@@ -234,6 +237,13 @@ class Fulfilment:
                 await set_due(conn, order.order_id, due_at, failed=False)
         return taken.state
 
+    async def not_taken_back(self, order: Order) -> None:
+        """The channel will not end a parked order: look, and ask, ever less often."""
+        pause_seconds = _growing(_PARKED_PAUSE_SECONDS, _LONGEST_PARKED_PAUSE_SECONDS, order)
+        async with self._pool.acquire() as conn:
+            due_at = self._now() + timedelta(seconds=pause_seconds)
+            await set_due(conn, order.order_id, due_at, failed=True)
+
     def out_of_patience(self, terms: ChannelTerms, order: Order) -> bool:
         """Whether a parked order has waited as long as the channel's policy lets it."""
         return terms.shortage is Shortage.CANCEL and self._now() - order.state_since >= terms.patience
@@ -270,6 +280,11 @@ class Fulfilment:
                     )
             except StaleVersion:
                 _log.info("order.moved_meanwhile", order_id=order.order_id)
+
+
+def _growing(first_seconds: float, longest_seconds: float, order: Order) -> float:
+    """A pause that doubles with every failure of an order."""
+    return min(first_seconds * 2 ** min(order.failures, _MOST_DOUBLINGS), longest_seconds)
 
 
 def owners_of(opened: Sequence[OpenedCode]) -> Owners:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from enum import Enum, auto
 
 import structlog
 
@@ -36,6 +37,14 @@ _NOTHING_TO_DO_SECONDS = 60.0
 _BROKEN_PAUSE_SECONDS = 30.0
 
 _log = structlog.get_logger()
+
+
+class _GivingBack(Enum):
+    """What became of giving an order's money back."""
+
+    DONE = auto()
+    REFUSED = auto()
+    NOT_ASKED = auto()
 
 
 class Deliverer:
@@ -166,35 +175,42 @@ class Deliverer:
 
     async def _held(self, order: Order) -> None:
         """A person decides; only what risk refuses outright goes back where the channel lets us."""
-        if not await self._gave_back(order):
+        if await self._refused_by_risk(order) is not _GivingBack.DONE:
             await self._fulfilment.wait_for_person(order)
 
-    async def _gave_back(self, order: Order) -> bool:
-        """Whether risk refuses a paid order and its money went back at the channel."""
+    async def _refused_by_risk(self, order: Order) -> _GivingBack:
+        """Give the money of a paid order back at the channel, if risk refuses it."""
         judgement = judge_paid(self._terms, order)
-        if judgement.verdict is not RiskVerdict.REFUSE or not isinstance(self._connector, CancelsOrders):
-            return False
+        if judgement.verdict is not RiskVerdict.REFUSE:
+            return _GivingBack.NOT_ASKED
+        # Buyers may read the channel's reason: it does not tell them our limits.
+        return await self._give_back(order, "order refused", "risk", judgement.why)
+
+    async def _give_back(self, order: Order, told: str, actor: str, why: str) -> _GivingBack:
+        if not isinstance(self._connector, CancelsOrders):
+            return _GivingBack.NOT_ASKED
         try:
-            # Buyers may read the channel's reason: it does not tell them our limits.
-            await self._connector.cancel_order(order.order_ref, "order refused")
+            await self._connector.cancel_order(order.order_ref, told)
         except ChannelRefused as error:
             _log.warning("order.not_given_back", order_id=order.order_id, error=str(error))
-            return False
+            return _GivingBack.REFUSED
         except ChannelError as error:
             await self._fulfilment.later(order, error.after_seconds if isinstance(error, TryLater) else 0.0)
             raise
-        await self._fulfilment.cancel(order, "risk", judgement.why)
-        return True
+        await self._fulfilment.cancel(order, actor, why)
+        return _GivingBack.DONE
 
     async def _parked(self, order: Order) -> None:
-        if await self._gave_back(order):
+        given = await self._refused_by_risk(order)
+        if given is _GivingBack.DONE:
             return
-        state = await self._fulfilment.retry_parked(self._terms, order)
-        if state is not OrderState.PARKED or not self._fulfilment.out_of_patience(self._terms, order):
+        if await self._fulfilment.retry_parked(self._terms, order) is not OrderState.PARKED:
             return
-        if isinstance(self._connector, CancelsOrders):
-            await self._connector.cancel_order(order.order_ref, "out of stock")
-            await self._fulfilment.cancel(order, "shortage", "no codes in time")
+        if given is _GivingBack.NOT_ASKED and self._fulfilment.out_of_patience(self._terms, order):
+            given = await self._give_back(order, "out of stock", "shortage", "no codes in time")
+        if given is _GivingBack.REFUSED:
+            # Its word is final as far as we know: asking every few seconds would only cost calls.
+            await self._fulfilment.not_taken_back(order)
 
 
 def _is_failure_of_ours(result: object) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -167,6 +169,53 @@ async def test_a_parked_order_that_risk_refuses_does_not_wait_for_codes(dsn: str
         await bench.make_due()
         await bench.deliverer().deliver()
         assert await bench.state("a") is S.CANCELLED
+
+
+async def pause_seconds(bench: Bench) -> float:
+    """How long until the one open order is looked at again."""
+    due: float = await bench.core.pool.fetchval(
+        "SELECT extract(epoch FROM due_at - now())::float8 FROM open_order"
+    )
+    return due
+
+
+@pytest.mark.parametrize("refused_by", ["risk", "shortage"])
+async def test_a_channel_whose_no_is_final_is_asked_ever_less_often_to_end_a_parked_order(
+    dsn: str, tmp_path: Path, refused_by: str
+) -> None:
+    async with open_bench(dsn, tmp_path, codes=1, patience=timedelta(0)) as bench:
+        if refused_by == "risk":
+            bench.stalls[0] = guarded(bench.stall)
+        bench.stall.connector.cancel_script.extend([ChannelRefused("never")] * 12)
+        await bench.take_in(bench.told("a", quantity=REFUSED))
+        pauses = []
+        for _ in range(12):
+            await bench.make_due()
+            await bench.deliverer().deliver()
+            pauses.append(await pause_seconds(bench))
+        assert await bench.state("a") is S.PARKED
+        assert not bench.stall.connector.cancel_script
+        assert all(later > 1.5 * sooner for sooner, later in pairwise(pauses[:6]))
+        assert 300 < pauses[-1] <= 600
+        # It is not forgotten: one that relents ends it, and codes that come are still looked for.
+        await bench.make_due()
+        await bench.deliverer().deliver()
+        assert await bench.state("a") is S.CANCELLED
+
+
+async def test_a_parked_order_that_the_channel_would_not_end_still_gets_codes(
+    dsn: str, tmp_path: Path
+) -> None:
+    async with open_bench(dsn, tmp_path, codes=0, patience=timedelta(0)) as bench:
+        bench.stall.connector.cancel_script.extend([ChannelRefused("never")] * 3)
+        await bench.take_in(bench.told("a"))
+        for _ in range(3):
+            await bench.make_due()
+            await bench.deliverer().deliver()
+        await bench.import_codes(1, seed=2)
+        await bench.make_due()
+        await bench.deliverer().deliver()
+        assert await bench.state("a") is S.DELIVERED
 
 
 async def test_codes_that_are_asked_for_wait_until_a_person_has_looked(bench: Bench) -> None:
