@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from core.alerts.restock import days_of_cover, restock
@@ -39,6 +39,8 @@ class View:
 
     now: datetime
     driven: Sequence[str] = ()
+    # The SKUs as several metrics look at them: read by the first that asks.
+    shelves: list[_Shelf] = field(default_factory=list, compare=False)
 
 
 Taker = Callable[[Connection, Measure, View], Awaitable[list[Reading]]]
@@ -74,10 +76,12 @@ class _Shelf:
         return _of_sku(self.row, value, {**facts, **more})
 
 
-async def _shelves(conn: Connection, view: View) -> list[_Shelf]:
-    rows = await conn.fetch(_STOCK, view.now)
-    selling = await read_selling(conn, [SkuId(row["sku_id"]) for row in rows], view.now)
-    return [_Shelf(row, selling[SkuId(row["sku_id"])], int(row["codes"])) for row in rows]
+async def _shelves(conn: Connection, view: View) -> Sequence[_Shelf]:
+    if not view.shelves:
+        rows = await conn.fetch(_STOCK, view.now)
+        selling = await read_selling(conn, [SkuId(row["sku_id"]) for row in rows], view.now)
+        view.shelves.extend(_Shelf(row, selling[SkuId(row["sku_id"])], int(row["codes"])) for row in rows)
+    return view.shelves
 
 
 async def _stock(conn: Connection, measure: Measure, view: View) -> list[Reading]:

@@ -12,10 +12,10 @@ JOIN (
     GROUP BY listing.sku_id
 ) listed ON listed.sku_id = sku.sku_id
 LEFT JOIN (
-    SELECT shelf_stock.sku_id, sum(shelf_stock.free) AS codes
-    FROM shelf_stock
-    WHERE shelf_stock.expires_at > $1::timestamptz
-    GROUP BY shelf_stock.sku_id
+    SELECT sku_id, sum(free) AS codes
+    FROM stock_of_house()
+    WHERE expires_at > $1::timestamptz
+    GROUP BY sku_id
 ) free ON free.sku_id = sku.sku_id
 ORDER BY sku.sku_ref
 
@@ -25,15 +25,15 @@ SELECT sku.sku_ref, sku.title, sku.tags,
     coalesce(listed.channels, '{}') AS channels, ending.codes, ending.first_at
 FROM sku
 JOIN (
-    SELECT shelf_stock.sku_id,
-        coalesce(sum(shelf_stock.free) FILTER (WHERE shelf_stock.expires_at <= $1::timestamptz + $2::interval), 0)::bigint
+    SELECT sku_id,
+        coalesce(sum(free) FILTER (WHERE expires_at <= $1::timestamptz + $2::interval), 0)::bigint
             AS codes,
-        min(shelf_stock.expires_at) FILTER (
-            WHERE shelf_stock.expires_at <= $1::timestamptz + $2::interval AND shelf_stock.free > 0
+        min(expires_at) FILTER (
+            WHERE expires_at <= $1::timestamptz + $2::interval AND free > 0
         ) AS first_at
-    FROM shelf_stock
-    WHERE shelf_stock.expires_at > $1::timestamptz
-    GROUP BY shelf_stock.sku_id
+    FROM stock_of_house()
+    WHERE expires_at > $1::timestamptz
+    GROUP BY sku_id
 ) ending ON ending.sku_id = sku.sku_id
 LEFT JOIN (
     SELECT listing.sku_id, array_agg(DISTINCT channel.name) AS channels

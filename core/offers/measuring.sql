@@ -77,7 +77,7 @@ INSERT INTO stock_day (sku_id, day, samples, units_sum, lowest, highest)
 SELECT sku_id, ($1::timestamptz AT TIME ZONE 'UTC')::date, 1, free, free, free
 FROM (
     SELECT sku_id, greatest(coalesce(sum(free) FILTER (WHERE expires_at > $1::timestamptz), 0), 0)::bigint AS free
-    FROM shelf_stock
+    FROM stock_of_house()
     GROUP BY sku_id
 ) level
 ORDER BY sku_id

@@ -24,16 +24,8 @@ SELECT shelf.sku_id,
     min(shelf.expires_at) FILTER (
         WHERE shelf.expires_at > $2::timestamptz AND shelf.expires_at < 'infinity' AND shelf.free > 0
     ) AS next_expiry
-FROM shelf_stock shelf
-CROSS JOIN LATERAL (
-    SELECT count(*) FILTER (WHERE departure.slot <= shelf.head) AS below,
-        count(*) FILTER (WHERE departure.kind = 'released') AS released,
-        count(*) FILTER (WHERE departure.kind = 'quarantined') AS quarantined,
-        count(*) FILTER (WHERE departure.kind = 'withdrawn') AS withdrawn
-    FROM departure
-    WHERE departure.lane = shelf.lane AND departure.shelf_id = shelf.shelf_id
-) gone
-WHERE shelf.sku_id = ANY ($1::int[])
+FROM stock_of_skus($1::int[]) shelf
+CROSS JOIN LATERAL departed_of_shelf(shelf.lane, shelf.shelf_id, shelf.head) gone
 GROUP BY shelf.sku_id
 
 -- name: reserved
@@ -83,8 +75,7 @@ LIMIT $4::int
 -- The shelves of a SKU in the order of sale, with what is free on each.
 SELECT shelf.lane, shelf.shelf_id, consignor.name AS consignor, nullif(shelf.expires_at, 'infinity') AS expires_at,
     shelf.unit_cost_minor, shelf.currency, shelf.priority, shelf.free
-FROM shelf_stock shelf
+FROM stock_of_skus(ARRAY[$1::int]) shelf
 JOIN consignor ON consignor.consignor_id = shelf.consignor_id
-WHERE shelf.sku_id = $1::int
 ORDER BY shelf.expires_at, shelf.priority, shelf.shelf_id
 LIMIT $2::int

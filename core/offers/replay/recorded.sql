@@ -59,5 +59,5 @@ GROUP BY sku_id, channel_id
 
 -- name: free_now
 SELECT sku_id, greatest(sum(free) FILTER (WHERE expires_at > $1::timestamptz), 0)::bigint AS free
-FROM shelf_stock
+FROM stock_of_house()
 GROUP BY sku_id
