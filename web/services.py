@@ -71,6 +71,10 @@ class Services:
     # Whether browsers reach the console over https: then its cookie never travels without.
     secure_cookies: bool = False
 
+    def terms(self) -> dict[ChannelId, ChannelTerms]:
+        """The terms of all configured channels."""
+        return {channel.terms.channel_id: channel.terms for channel in self.channels.values()}
+
     def wake_all(self) -> None:
         """Stock changed: every channel may have to show something else."""
         for channel in self.channels.values():

@@ -33,7 +33,7 @@ QUICK_SECONDS = 600.0
 SLOW_SECONDS = 7 * 86_400.0
 USUAL_DAYS = 30
 # What was watched for less is taken as watched for so long: a first sale is no flood.
-_LEAST_WATCHED_SECONDS = 3600.0
+LEAST_WATCHED_SECONDS = 3600.0
 _FIRST_BUCKET_SECONDS = 0.001
 _BUCKETS_PER_DOUBLING = 4
 _LN2 = 0.6931471805599453
@@ -158,7 +158,7 @@ def first_sales(sales: Iterable[tuple[int, int, datetime]]) -> dict[SkuId, First
 
 def _rate(units: float, half_life_seconds: float, age_seconds: float, watched_seconds: float) -> float:
     """A steady sale of one unit a second would by now have gathered `gathered` units."""
-    watched = max(watched_seconds, _LEAST_WATCHED_SECONDS)
+    watched = max(watched_seconds, LEAST_WATCHED_SECONDS)
     gathered = half_life_seconds / _LN2 * (1 - 2 ** (-watched / half_life_seconds))
     return faded(units, age_seconds, half_life_seconds) / gathered
 

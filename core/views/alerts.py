@@ -162,6 +162,11 @@ async def dead_messages(conn: Connection, limit: int = 200) -> tuple[MessageView
     return tuple(_message(row) for row in await conn.fetch(_MESSAGES, "dead", limit))
 
 
+async def sent_messages(conn: Connection, limit: int = 50) -> tuple[MessageView, ...]:
+    """Messages that arrived, newest first; one of several alerts is a digest."""
+    return tuple(_message(row) for row in await conn.fetch(_MESSAGES, "sent", limit))
+
+
 def _alert(row: Record, language: str) -> AlertView:
     values = dict(row)
     subject, metric = Subject.parse(values.pop("subject")), Metric(values.pop("metric"))

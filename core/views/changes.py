@@ -9,7 +9,7 @@ from core.db.queries import load_queries
 
 _MARKS = load_queries("core.views", "changes.sql")["marks"]
 
-PARTS = ("orders", "stock", "channels", "money")
+PARTS = ("orders", "stock", "channels", "money", "alerts", "prices")
 
 Marks = Mapping[str, str]
 

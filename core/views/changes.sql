@@ -18,8 +18,23 @@ SELECT
         (SELECT concat_ws('/', count(*), count(*) FILTER (WHERE channel_health.ok), max(channel_health.changed_at))
             FROM channel_health),
         (SELECT concat_ws('/', count(*), count(channel.paused_at), max(channel.paused_at)) FROM channel),
-        (SELECT concat_ws('/', count(*), sum(lease.epoch)) FROM lease)
+        (SELECT concat_ws('/', count(*), sum(lease.epoch)) FROM lease),
+        (SELECT max(switch_event.event_id) FROM switch_event),
+        (SELECT concat_ws('/', n_tup_ins, n_tup_upd) FROM pg_stat_user_tables WHERE relname = 'guard_trip'),
+        (SELECT concat_ws('/', n_tup_ins, n_tup_upd) FROM pg_stat_user_tables WHERE relname = 'drift')
     ) AS channels,
+    concat_ws('/',
+        (SELECT max(incident.incident_id) FROM incident),
+        (SELECT concat_ws('/', count(*), count(incident.acknowledged_at), sum(incident.last_value))
+            FROM incident WHERE incident.closed_at IS NULL),
+        (SELECT concat_ws('/', n_tup_ins, n_tup_upd) FROM pg_stat_user_tables WHERE relname = 'alert_message')
+    ) AS alerts,
+    concat_ws('/',
+        (SELECT concat_ws('/', n_tup_ins, n_tup_upd) FROM pg_stat_user_tables WHERE relname = 'price_hold'),
+        (SELECT concat_ws('/', n_tup_ins, n_tup_upd) FROM pg_stat_user_tables WHERE relname = 'price_exception'),
+        (SELECT n_tup_ins FROM pg_stat_user_tables WHERE relname = 'price_change'),
+        (SELECT n_tup_ins FROM pg_stat_user_tables WHERE relname = 'rate')
+    ) AS prices,
     concat_ws('/',
         (SELECT max(journal_transaction.transaction_id) FROM journal_transaction),
         (SELECT n_tup_ins FROM pg_stat_user_tables WHERE relname = 'entry')

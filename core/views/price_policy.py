@@ -12,7 +12,7 @@ from core.errors import UnknownListing
 from core.offers.closed import Closures, read_closures
 from core.offers.listing_prices import PriceCase, decide_all, read_cases
 from core.offers.planning import OfferRow, price_state
-from core.offers.price.facts import PriceFacts
+from core.offers.price.facts import Budget, PriceFacts
 from core.offers.price.plan import Held, NoPrice, PricePlan, PriceStep
 from core.offers.price.rule import Window
 from core.offers.sku_facts import read_stocks
@@ -40,6 +40,20 @@ class WindowView:
 
 
 @dataclass(frozen=True, slots=True)
+class BudgetView:
+    """How many changes of the price are still free (None: all), until when, and what one more costs.
+
+    `shared` says that other listings draw on the same ones.
+    """
+
+    free_left: int | None
+    resets_at: datetime | None
+    shared: bool
+    fee_minor: int | None
+    fee_currency: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class ExplainedPrice:
     """A listing's price as it comes about; the last step ends at what the listing shows.
 
@@ -59,6 +73,7 @@ class ExplainedPrice:
     why: str | None
     steps: tuple[PriceStep, ...]
     windows: tuple[WindowView, ...]
+    budget: BudgetView
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +184,17 @@ def _view(case: PriceCase, plan: PricePlan, sku_ref: str) -> ExplainedPrice:
         why=plan.why if isinstance(plan, Held | NoPrice) else None,
         steps=plan.steps,
         windows=tuple(_window(window, facts) for window in case.rule.windows),
+        budget=_budget(facts.listing.budget),
+    )
+
+
+def _budget(budget: Budget) -> BudgetView:
+    return BudgetView(
+        free_left=budget.free_left,
+        resets_at=budget.resets_at,
+        shared=budget.pool is not None,
+        fee_minor=budget.fee.amount_minor if budget.fee else None,
+        fee_currency=budget.fee.currency if budget.fee else None,
     )
 
 

@@ -134,8 +134,7 @@ async def sku_page(
     conn: Connection, now: datetime, *, after: str = "", text: str | None = None, limit: int = 50
 ) -> SkuPage:
     """SKUs by reference, those whose reference, title or brand holds a text."""
-    pattern = None if not text else f"%{_literally(text)}%"
-    skus = await _skus(conn, now, after, None, pattern, limit + 1)
+    skus = await _skus(conn, now, after, None, like_pattern(text), limit + 1)
     more = len(skus) > limit
     return SkuPage(skus[:limit], skus[limit - 1].sku_ref if more else None)
 
@@ -214,6 +213,9 @@ def _listing(row: Record) -> ListingView:
     )
 
 
-def _literally(text: str) -> str:
-    """A text as it stands in a LIKE pattern, whatever signs it has."""
-    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+def like_pattern(text: str | None) -> str | None:
+    """The LIKE pattern of what holds a text, whatever signs it has; None for no text."""
+    if not text:
+        return None
+    literally = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%{literally}%"

@@ -30,8 +30,8 @@ _moments = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"])
 def holds(session: Session, channel: str | None, everything: bool, as_json: bool) -> None:
     """Show prices that jumped too far and wait for a person; the old price stays meanwhile.
 
-    JSON: {"holds": [{"hold_id", "channel", "listing_ref", "sku_ref", "from_minor", "price_minor", "currency",
-    "why", "asked_at", "verdict", "decided_by", "decided_at", "reason"}]}.
+    JSON: {"holds": [{"hold_id", "listing_id", "channel", "listing_ref", "sku_ref", "from_minor",
+    "price_minor", "currency", "why", "asked_at", "verdict", "decided_by", "decided_at", "reason"}]}.
     """
     settings = session.settings()
     if channel is not None:
@@ -130,8 +130,8 @@ def revoke(session: Session, exception_id: int, reason: str) -> None:
 def exceptions(session: Session, everything: bool, as_json: bool) -> None:
     """Show who signed for which price below the floor, and until when.
 
-    JSON: {"exceptions": [{"exception_id", "channel", "listing_ref", "sku_ref", "least_minor", "currency",
-    "from_at", "until", "reason", "signed_by", "signed_at", "revoked_at", "revoked_by"}]}.
+    JSON: {"exceptions": [{"exception_id", "listing_id", "channel", "listing_ref", "sku_ref", "least_minor",
+    "currency", "from_at", "until", "reason", "signed_by", "signed_at", "revoked_at", "revoked_by"}]}.
     """
     found = session.drive(_exceptions(session.settings(), everything))
     if as_json:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import click
@@ -16,7 +15,6 @@ from core.offers.price.facts import Conversion
 from core.offers.rate_files import read_rate_file
 from core.offers.rates import (
     NewRate,
-    RateHealth,
     add_rates,
     latest_rates,
     parse_rate,
@@ -24,36 +22,12 @@ from core.offers.rates import (
     read_rates,
     set_rate,
 )
+from core.views.rates import RatesShown, rate_rows
 from scheduler.cli.options import ListGroup, json_option, reason_option
 from scheduler.cli.output import Cells, print_json, say
 from scheduler.cli.session import Session, pass_session
 from scheduler.composition import open_core, utc_now
 from scheduler.rate_fetching import RateFetcher
-
-_DECIMALS = 12
-_HOUR_SECONDS = 3600
-
-
-@dataclass(frozen=True, slots=True)
-class RateRow:
-    """A rate as it is shown: one `base` is so many `quote`."""
-
-    base: str
-    quote: str
-    rate: str
-    source: str
-    at: datetime
-    age_hours: float
-    too_old: bool
-    entered_by: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RatesShown:
-    """The latest rates, and how fetching goes."""
-
-    rates: list[RateRow]
-    sources: list[RateHealth]
 
 
 @click.group("rates", cls=ListGroup, no_args_is_help=False)
@@ -139,30 +113,8 @@ async def _read(settings: Settings, pair: tuple[str, str] | None) -> RatesShown:
             told = [(each, None) for each in crossed.values()]
             if not told:
                 raise InvalidInput(f"no rate from {wanted[0]} to {wanted[1]} is known: see `rates set`")
-        rows = [_row(each, entered_by, settings, now) for each, entered_by in told]
-        return RatesShown(rows, await rate_health(conn))
-
-
-def _row(told: Conversion, entered_by: str | None, settings: Settings, now: datetime) -> RateRow:
-    age_hours = (now - told.at).total_seconds() / _HOUR_SECONDS
-    too_old = age_hours > settings.rates.max_age_hours
-    return RateRow(
-        told.base,
-        told.quote,
-        decimal_text(told),
-        told.source,
-        told.at,
-        round(age_hours, 2),
-        too_old,
-        entered_by,
-    )
-
-
-def decimal_text(told: Conversion) -> str:
-    """A rate as a decimal number, cut after twelve decimals, trailing zeros left out."""
-    scaled = told.numerator * 10**_DECIMALS // told.denominator
-    whole, rest = divmod(scaled, 10**_DECIMALS)
-    return f"{whole}.{rest:0{_DECIMALS}d}".rstrip("0").rstrip(".")
+        max_age = timedelta(hours=settings.rates.max_age_hours)
+        return RatesShown(rate_rows(told, max_age, now), await rate_health(conn))
 
 
 async def _set(settings: Settings, told: NewRate, actor: str, reason: str) -> None:

@@ -34,7 +34,8 @@ async def upload(room: Room, content: bytes, name: str = "codes.txt", **fields: 
 def filled(route: Route) -> str:
     """A route's path with something in its places."""
     places = {"sku_ref": SKU, "place": "0.1.1", "name": "answering"}
-    return route.path.format_map(places | dict.fromkeys(("order_id", "drift_id", "incident_id"), "1"))
+    ids = ("order_id", "drift_id", "incident_id", "hold_id", "exception_id", "listing_id")
+    return route.path.format_map(places | dict.fromkeys(ids, "1"))
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)

@@ -18,6 +18,7 @@ from core.views.alerts import (
     alert_detail,
     alert_page,
     dead_messages,
+    sent_messages,
 )
 from web.access import Right
 from web.api.problems import Problem
@@ -55,8 +56,8 @@ class RetryBody(Shape):
 
 
 @dataclass(frozen=True, slots=True)
-class DeadList:
-    """Messages that were given up."""
+class MessageList:
+    """Messages as they were written."""
 
     messages: tuple[MessageView, ...]
 
@@ -95,10 +96,16 @@ async def acknowledge_alert(call: Call) -> Done:
     return Done(f"alert {incident_id} is acknowledged: no reminders, its end will be told")
 
 
-async def list_dead(call: Call) -> DeadList:
+async def list_dead(call: Call) -> MessageList:
     """Messages that were given up."""
     async with call.services.pool.acquire() as conn:
-        return DeadList(await dead_messages(conn))
+        return MessageList(await dead_messages(conn))
+
+
+async def list_sent(call: Call) -> MessageList:
+    """Messages that arrived."""
+    async with call.services.pool.acquire() as conn:
+        return MessageList(await sent_messages(conn))
 
 
 async def retry_dead(call: Call) -> Retried:
@@ -128,7 +135,8 @@ ROUTES = (
         list_alerts,
         query=AlertQuery,
     ),
-    Route("GET", "/alerts/dead", Right.READ, "List messages that were given up", DeadList, list_dead),
+    Route("GET", "/alerts/sent", Right.READ, "List messages that arrived", MessageList, list_sent),
+    Route("GET", "/alerts/dead", Right.READ, "List messages that were given up", MessageList, list_dead),
     Route(
         "POST",
         "/alerts/dead/retry",

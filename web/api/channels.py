@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from core.audit import note
 from core.errors import UnknownChannel
 from core.offers.catalogue import pause_channel
 from core.views.channels import ChannelView, channel, channels
+from core.views.lag import channel_lags
 from web.access import Right
 from web.api.route import Call, Route
-from web.api.shapes import ChannelList, Done, ReasonBody
+from web.api.shapes import ChannelList, Done, LagList, LagQuery, ReasonBody
 from web.services import Services
 
 
@@ -24,6 +25,13 @@ async def show_channel(call: Call) -> ChannelView:
     """One channel."""
     async with call.services.pool.acquire() as conn:
         return await channel(conn, call.services.now(), call.path("name"))
+
+
+async def list_lags(call: Call) -> LagList:
+    """How late each channel learns of sales elsewhere."""
+    query = call.query(LagQuery)
+    async with call.services.pool.acquire() as conn:
+        return LagList(await channel_lags(conn, call.services.now(), over=timedelta(hours=query.hours)))
 
 
 async def pause(call: Call) -> Done:
@@ -63,6 +71,7 @@ async def sync(call: Call) -> Done:
 
 
 ROUTES = (
+    Route("GET", "/lags", Right.READ, "Show measured publish lags", LagList, list_lags, query=LagQuery),
     Route("GET", "/channels", Right.READ, "List channels and how they are", ChannelList, list_channels),
     Route("GET", "/channels/{name}", Right.READ, "Show one channel", ChannelView, show_channel),
     Route(

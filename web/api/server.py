@@ -9,7 +9,7 @@ import structlog
 from aiohttp import web
 
 from web.access import GuessLimiter, Right, Token, find_token, roles_with
-from web.api import alerts, channels, codes, money, orders, standing, stock
+from web.api import alerts, channels, codes, money, orders, prices, rates, standing, stock
 from web.api.openapi import openapi_bytes
 from web.api.problems import Problem, problem_of
 from web.api.route import Call, Route
@@ -37,6 +37,8 @@ ROUTES: tuple[Route, ...] = (
     *codes.ROUTES,
     *channels.ROUTES,
     *standing.ROUTES,
+    *prices.ROUTES,
+    *rates.ROUTES,
     *money.ROUTES,
     *alerts.ROUTES,
     EVENTS,

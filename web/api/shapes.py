@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from core.types import OrderState
 from core.views.channels import ChannelView
+from core.views.lag import ChannelLag
 from core.views.ledger import Balance
+from core.views.matrix import MatrixOrder, Trouble
 from core.views.orders import MinuteCount, RecentMove, StateCount
 from core.views.stock import ListingView
 from web.api.route import Shape
@@ -19,6 +21,7 @@ Words = Annotated[str, Field(min_length=1, max_length=500)]
 Ref = Annotated[str, Field(min_length=1, max_length=200)]
 Limit = Annotated[int, Field(ge=1, le=500)]
 Currency = Annotated[str, Field(pattern="^[A-Z]{3}$", examples=["EUR"])]
+Tag = Annotated[str, Field(min_length=1, max_length=64)]
 Amount = Annotated[str, Field(max_length=30, examples=["19.90"], description="decimal number of major units")]
 
 
@@ -40,6 +43,28 @@ class NewSkuBody(Shape):
     region: str = ""
     face_value: Amount | None = None
     face_currency: Currency | None = None
+    tags: Annotated[tuple[Tag, ...], Field(max_length=50, description="what rules know it by")] = ()
+
+
+class TagBody(Shape):
+    """Tags to give a SKU and to take away."""
+
+    add: Annotated[tuple[Tag, ...], Field(max_length=50)] = ()
+    remove: Annotated[tuple[Tag, ...], Field(max_length=50)] = ()
+    reason: Words
+
+
+class MatrixQuery(Shape):
+    """Which SKUs the matrix shows, and in which order."""
+
+    text: Annotated[str | None, Field(description="part of reference, title or brand")] = None
+    trouble: Annotated[Trouble | Literal["any"] | None, Field(description="what is wrong with a listing")] = (
+        None
+    )
+    channel: str | None = None
+    order: MatrixOrder = MatrixOrder.REF
+    page: Annotated[int, Field(ge=1, le=100_000)] = 1
+    limit: Limit = 50
 
 
 class PriceBody(Shape):
@@ -76,6 +101,12 @@ class OrderQuery(Shape):
     order_ref: str | None = None
     before: Annotated[int | None, Field(ge=0, description="`next_before` of the page before")] = None
     limit: Limit = 50
+
+
+class LagQuery(Shape):
+    """How far back to look."""
+
+    hours: Annotated[int, Field(ge=1, le=336)] = 24
 
 
 class ReasonBody(Shape):
@@ -118,6 +149,14 @@ class SkuAnswer:
 
     sku_ref: str
     title: str
+
+
+@dataclass(frozen=True, slots=True)
+class TagAnswer:
+    """The tags that a SKU has."""
+
+    sku_ref: str
+    tags: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +263,13 @@ class ChannelList:
     """All channels."""
 
     channels: tuple[ChannelView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LagList:
+    """Seconds from a sale elsewhere to each channel's acknowledgement."""
+
+    lags: tuple[ChannelLag, ...]
 
 
 @dataclass(frozen=True, slots=True)

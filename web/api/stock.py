@@ -5,9 +5,11 @@ from __future__ import annotations
 from core.audit import note
 from core.errors import UnknownChannel
 from core.money.money import Money
-from core.offers.catalogue import NewSku, add_sku, find_sku, link_listing, set_base_price
+from core.offers.catalogue import NewSku, add_sku, find_sku, link_listing, set_base_price, tag_sku
 from core.types import ListingRef
+from core.views.matrix import MatrixFilter, MatrixPage, matrix_page
 from core.views.stock import SkuDetail, SkuPage, listings, sku_detail, sku_page
+from core.views.stock_policy import ExplainedStock, explain_stock
 from web.access import Right
 from web.api.route import Call, Route, optional_money
 from web.api.shapes import (
@@ -16,10 +18,13 @@ from web.api.shapes import (
     ListingAnswer,
     ListingPage,
     ListingQuery,
+    MatrixQuery,
     NewSkuBody,
     PriceBody,
     SkuAnswer,
     StockQuery,
+    TagAnswer,
+    TagBody,
 )
 
 
@@ -42,10 +47,41 @@ async def create_sku(call: Call) -> SkuAnswer:
     """A SKU, new or known."""
     body = call.body(NewSkuBody)
     face = optional_money(body.face_value, body.face_currency, "face_value and face_currency")
-    new = NewSku(body.sku_ref, body.title, body.brand, body.kind, body.region, face)
+    new = NewSku(body.sku_ref, body.title, body.brand, body.kind, body.region, face, body.tags)
     async with call.services.pool.acquire() as conn:
         sku = await add_sku(conn, new, call.services.lanes)
     return SkuAnswer(sku.sku_ref, sku.title)
+
+
+async def tag(call: Call) -> TagAnswer:
+    """Tags given and taken; the offers follow."""
+    body, services = call.body(TagBody), call.services
+    async with services.pool.acquire() as conn, conn.transaction():
+        sku = await find_sku(conn, call.path("sku_ref"))
+        tags = await tag_sku(conn, sku, services.allocator, add=body.add, remove=body.remove)
+        turned = " ".join([*(f"+{each}" for each in body.add), *(f"-{each}" for each in body.remove)])
+        subject = f"SKU {sku.sku_ref}: {turned}"
+        await note(
+            conn, at=services.now(), actor=call.token.name, action="tag", subject=subject, reason=body.reason
+        )
+    services.wake_all()
+    return TagAnswer(sku.sku_ref, tags)
+
+
+async def list_matrix(call: Call) -> MatrixPage:
+    """A page of SKUs by channels."""
+    query = call.query(MatrixQuery)
+    wanted = MatrixFilter(query.text, query.trouble, query.channel, query.order)
+    async with call.services.pool.acquire() as conn:
+        return await matrix_page(conn, wanted, call.services.now(), page=query.page, size=query.limit)
+
+
+async def explain_sku(call: Call) -> ExplainedStock:
+    """Why each listing shows what it shows."""
+    services = call.services
+    names = {channel_id: terms.name for channel_id, terms in services.terms().items()}
+    async with services.pool.acquire() as conn:
+        return await explain_stock(conn, services.outbox, names, call.path("sku_ref"))
 
 
 async def price_sku(call: Call) -> Done:
@@ -105,6 +141,24 @@ ROUTES = (
     Route(
         "GET", "/stock/{sku_ref}", Right.READ, "Explain a SKU: shelves, listings, why", SkuDetail, show_sku
     ),
+    Route(
+        "GET",
+        "/stock/{sku_ref}/explain",
+        Right.READ,
+        "Work quantities out, step by step, with the rule of each",
+        ExplainedStock,
+        explain_sku,
+    ),
+    Route(
+        "GET",
+        "/matrix",
+        Right.READ,
+        "List SKUs by channels: cover, and what is wrong",
+        MatrixPage,
+        list_matrix,
+        query=MatrixQuery,
+    ),
+    Route("POST", "/skus/{sku_ref}/tags", Right.OPERATE, "Give and take tags", TagAnswer, tag, body=TagBody),
     Route("POST", "/skus", Right.OPERATE, "Add a SKU", SkuAnswer, create_sku, body=NewSkuBody),
     Route("PUT", "/skus/{sku_ref}/price", Right.OPERATE, "Set a base price", Done, price_sku, body=PriceBody),
     Route(
