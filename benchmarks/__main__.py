@@ -22,6 +22,7 @@ from benchmarks.baselines import Baselines
 from benchmarks.figures import Figure, show, write
 from benchmarks.product import Seller, closed_loop, open_loop, tenths
 from benchmarks.stand import Market, Stand, Stock, open_stand
+from scheduler.collector import spare_collector
 
 Contender = Callable[[], Awaitable[float]]
 
@@ -47,6 +48,7 @@ FULL = Size(5, 5.0, 1_000_000, 200_000, 1_000_000, 1_000_000, large_codes=11_000
 async def measure(size: Size, only: str, lanes: int, console: Console) -> list[Figure]:
     """All figures, in the order in which they were measured."""
     figures: list[Figure] = []
+    spare_collector()
     async with open_stand() as stand:
         spread = Stock("spread", 1000, size.codes // 1000, lanes)
         hot = Stock("hot", 1, size.codes, 1)

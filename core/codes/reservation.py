@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
 from itertools import islice
-from typing import NamedTuple
 
 from core.db.arrays import int_array
 from core.types import (
@@ -70,7 +69,7 @@ class ReserveRequest:
 
     def full_take(self) -> tuple[int, ...]:
         """What is asked of each line at first: all of it."""
-        return tuple(line.quantity if self.wants_codes else 0 for line in self.lines)
+        return tuple([line.quantity if self.wants_codes else 0 for line in self.lines])
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +104,8 @@ def compatible(waiting: Sequence[int], requests: Sequence[ReserveRequest]) -> li
     Within a statement a SKU is looked at with one validity, and a reference stands once; the first that
     waits is always among them.
     """
+    if _all_compatible(waiting, requests):
+        return list(waiting)
     validity_of_sku: dict[SkuId, timedelta] = {}
     references: set[tuple[ChannelId, OrderRef]] = set()
     chosen: list[int] = []
@@ -122,6 +123,12 @@ def compatible(waiting: Sequence[int], requests: Sequence[ReserveRequest]) -> li
     return chosen
 
 
+def _all_compatible(waiting: Sequence[int], requests: Sequence[ReserveRequest]) -> bool:
+    """The common case, told without looking at lines: one validity for all, every reference once."""
+    references = {(requests[index].channel_id, requests[index].order_ref) for index in waiting}
+    return len(references) == len(waiting) and len({requests[index].min_validity for index in waiting}) == 1
+
+
 def group_arguments(
     requests: Sequence[ReserveRequest],
     takes: Sequence[tuple[int, ...]],
@@ -131,7 +138,7 @@ def group_arguments(
     """A group laid out in columns, as the statement takes it; what it counts, it counts from 1."""
     kinds: dict[_Kind, int] = {}
     of_order = [
-        kinds.setdefault(_kind(request, take, now), len(kinds) + 1)
+        kinds.setdefault(_kind(request, take), len(kinds) + 1)
         for request, take in zip(requests, takes, strict=True)
     ]
     lines = [
@@ -143,7 +150,7 @@ def group_arguments(
     return [
         sorted({line.lane for _, _, line, _ in lines}),
         now,
-        *(list(column) for column in zip(*kinds, strict=True)),
+        *_kind_columns(kinds, now),
         *_order_columns(requests, order_ids, of_order),
         *_line_columns(lines),
         int_array([lane for lane, _ in needs]),
@@ -185,30 +192,30 @@ def _line_columns(lines: Sequence[_Line]) -> tuple[object, ...]:
     )
 
 
-class _Kind(NamedTuple):
-    """What orders that come in alike have in common."""
-
-    lane: Lane
-    channel_id: ChannelId
-    state: str
-    # What it becomes when there is not enough; None: it will be asked again for less.
-    short_state: str | None
-    currency: str
-    reason: str
-    valid_until: datetime
+# What orders that come in alike have in common: lane, channel, state, the state when there is not enough
+# (None: it will be asked again for less), currency, reason, validity.
+_Kind = tuple[Lane, ChannelId, OrderState, OrderState | None, str, str, timedelta]
 
 
-def _kind(request: ReserveRequest, take: tuple[int, ...], now: datetime) -> _Kind:
+def _kind(request: ReserveRequest, take: tuple[int, ...]) -> _Kind:
     some = any(take)
-    return _Kind(
+    return (
         request.lines[0].lane,
         request.channel_id,
-        (request.state if some else request.short_state).value,
-        None if request.partial and some else request.short_state.value,
+        request.state if some else request.short_state,
+        None if request.partial and some else request.short_state,
         request.currency,
         request.reason,
-        now + request.min_validity,
+        request.min_validity,
     )
+
+
+def _kind_columns(kinds: Iterable[_Kind], now: datetime) -> tuple[list[object], ...]:
+    rows = [
+        (lane, channel_id, state.value, short and short.value, currency, reason, now + validity)
+        for lane, channel_id, state, short, currency, reason, validity in kinds
+    ]
+    return tuple(list(column) for column in zip(*rows, strict=True))
 
 
 def _needs(lines: Sequence[_Line]) -> dict[tuple[Lane, SkuId], list[tuple[int, int]]]:

@@ -16,6 +16,7 @@ import uvloop
 from config.settings import Settings
 from core.errors import InvalidInput
 from scheduler.cli.session import Session
+from scheduler.collector import spare_collector
 from scheduler.composition import open_channels, open_core
 from scheduler.daemon import Daemon
 from scheduler.tokens import local_token, token_file
@@ -73,6 +74,7 @@ class _Watch:
         async with open_core(self._settings) as core, open_channels(core) as channels:
             daemon = Daemon(core, channels)
             self._starting = None
+            spare_collector()
             try:
                 await daemon.run(self._stop)
             except OSError as error:
