@@ -35,7 +35,7 @@ from core.offers.replay.tallies import Outcome, Tally, code_days
 from core.offers.stock.quantities import plan_quantities, promise_now
 from core.offers.stock.rules import ListingPolicy, SkuPolicy, StockRule
 from core.offers.stock.wants import ListingStock
-from core.types import ListingId, SkuId
+from core.types import ChannelId, ListingId, SkuId
 
 _NO_LAG = Lag((0.0,), (1.0,))
 Move = Callable[[float], None]
@@ -158,6 +158,14 @@ class World:
     def available(self, sku_id: SkuId) -> int:
         """The free codes of a SKU now."""
         return self._stocks[sku_id].available
+
+    def tally(self, channel_id: ChannelId) -> Tally:
+        """What became of a channel's buyers so far."""
+        return self._channels[channel_id].tally
+
+    def lag(self, channel_id: ChannelId) -> Lag:
+        """How late a channel answers, as measured by now."""
+        return self._channels[channel_id].lag.at(self.now)
 
     # What happens.
 
