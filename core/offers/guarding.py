@@ -147,6 +147,7 @@ class Guard:
             for line in terms.guard.lines:
                 for over in line.over:
                     changes += await self._judge(conn, terms, line, over, trips, now)
+            await _press(conn, terms.channel_id, [change.listing_id for change in changes], now)
         for change in changes:
             _tell(change)
         return changes
@@ -175,13 +176,6 @@ class Guard:
             elif not ruling.closed and trip_id is not None:
                 await conn.fetchval(_OPEN_TRIP, trip_id, now, _GUARD, ruling.why)
                 changes.append(Change(terms.name, own, False, ruling.why))
-        for change in changes:
-            await press(
-                conn,
-                now,
-                channel_id=terms.channel_id if change.listing_id is None else None,
-                listing_id=change.listing_id,
-            )
         return changes
 
     async def closed(self, terms: ChannelTerms) -> tuple[str, ...]:
@@ -199,13 +193,8 @@ class Guard:
                 raise InvalidInput(f"{subject}: the guard closed nothing there; see `consignd guard list`")
             for row in rows:
                 await conn.fetchval(_OPEN_TRIP, row["trip_id"], now, actor, reason)
-                listing_id = row["listing_id"]
-                await press(
-                    conn,
-                    now,
-                    channel_id=None if listing_id is not None else ChannelId(row["channel_id"]),
-                    listing_id=listing_id,
-                )
+            channel_id = ChannelId(rows[0]["channel_id"])
+            await _press(conn, channel_id, [row["listing_id"] for row in rows], now)
             await keep_note(conn, at=now, actor=actor, action="guard open", subject=subject, reason=reason)
         return len(rows)
 
@@ -243,3 +232,14 @@ def _is(over: CountedOver, listing_id: int | None) -> bool:
 def _tell(change: Change) -> None:
     event = "guard.closed" if change.closed else "guard.opened"
     _log.warning(event, channel=change.channel, listing_id=change.listing_id, why=change.why)
+
+
+async def _press(
+    conn: Connection, channel_id: ChannelId, changed: Sequence[ListingId | None], now: datetime
+) -> None:
+    """Have what was closed or opened told first; None is the whole channel."""
+    own = [listing_id for listing_id in changed if listing_id is not None]
+    if len(own) < len(changed):
+        await press(conn, now, channel_id=channel_id)
+    elif own:
+        await press(conn, now, listing_ids=own)

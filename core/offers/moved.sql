@@ -1,9 +1,7 @@
 -- name: dirty_moved
 -- Settled offers of SKUs that were sold in the last weeks and were not worked out for a while: what was measured of
 -- their sales has changed since, if only by fading. Those refused wait for a change of ours.
-UPDATE offer
-SET dirty_version = offer.dirty_version + 1, dirty_since = $2::timestamptz
-FROM (
+WITH moved AS MATERIALIZED (
     SELECT offer.listing_id
     FROM offer
     JOIN listing ON listing.listing_id = offer.listing_id
@@ -17,5 +15,14 @@ FROM (
         )
     ORDER BY offer.wanted_at
     LIMIT $4::int
-) moved
-WHERE offer.listing_id = moved.listing_id
+),
+-- In key order, as everywhere.
+locked AS MATERIALIZED (
+    SELECT offer.listing_id FROM offer JOIN moved ON moved.listing_id = offer.listing_id
+    ORDER BY offer.listing_id
+    FOR UPDATE OF offer
+)
+UPDATE offer
+SET dirty_version = offer.dirty_version + 1, dirty_since = $2::timestamptz
+FROM locked
+WHERE offer.listing_id = locked.listing_id

@@ -26,6 +26,11 @@ from core.offers.terms import ChannelTerms
 from core.types import ChannelId, ListingId, OfferObserved, SkuId
 
 _SQL = load_queries("core.offers", "outbox.sql")
+_ALONE_WITH_MARKS = _SQL["alone_with_marks"]
+_LOCK_LISTINGS = _SQL["lock_listings"]
+_LOCK_SKUS_OF_CHANNEL = _SQL["lock_skus_of_channel"]
+_LOCK_REFS_OF_CHANNEL = _SQL["lock_refs_of_channel"]
+_LOCK_DOUBTS = _SQL["lock_doubts"]
 _READ_MARKS = _SQL["read_marks"]
 _MOVE_CURSOR = _SQL["move_cursor"]
 _READ_CURSOR = _SQL["read_cursor"]
@@ -96,6 +101,7 @@ class Outbox:
         """Turn fresh marks into dirty offers of a channel; how many SKUs were marked."""
         now = self._now()
         async with self._pool.acquire() as conn, conn.transaction():
+            await conn.execute(_ALONE_WITH_MARKS, channel_id)
             rows = await conn.fetch(_READ_MARKS, channel_id, _MOST_MARKS)
             if not rows:
                 return 0
@@ -107,6 +113,7 @@ class Outbox:
                 if row["listing_id"] is not None
             )
             oldest = [sales.get(sku_id, NO_SALE) for sku_id in sorted(skus)]
+            await conn.execute(_LOCK_SKUS_OF_CHANNEL, channel_id, sorted(skus))
             await conn.execute(
                 _DIRTY_SKUS,
                 channel_id,
@@ -143,19 +150,23 @@ class Outbox:
             since = datetime.fromisoformat(last) if last else horizon
             rows = await conn.fetch(_EXPIRED_SKUS, terms.channel_id, since, horizon)
             if rows:
-                await conn.execute(
-                    _DIRTY_SKUS, terms.channel_id, [row["sku_id"] for row in rows], now, [], [], [], []
-                )
+                sku_ids = [row["sku_id"] for row in rows]
+                await conn.execute(_LOCK_SKUS_OF_CHANNEL, terms.channel_id, sku_ids)
+                await conn.execute(_DIRTY_SKUS, terms.channel_id, sku_ids, now, [], [], [], [])
             await move_cursor(conn, terms.channel_id, subject, horizon.isoformat(), now)
         return len(rows)
 
     async def recount(self, listing_ids: Sequence[ListingId]) -> None:
         """Have listings told again that their channel has counted down by itself."""
-        await self._pool.execute(_RECOUNT_LISTINGS, sorted(set(listing_ids)), self._now())
+        async with self._pool.acquire() as conn, conn.transaction():
+            await conn.execute(_LOCK_LISTINGS, listing_ids)
+            await conn.execute(_RECOUNT_LISTINGS, listing_ids, self._now())
 
     async def touch_channel(self, channel_id: ChannelId) -> None:
         """Have every offer of a channel worked out again, because its terms may have changed."""
-        await self._pool.execute(_DIRTY_CHANNEL, channel_id, self._now())
+        async with self._pool.acquire() as conn, conn.transaction():
+            await conn.execute(_LOCK_SKUS_OF_CHANNEL, channel_id, None)
+            await conn.execute(_DIRTY_CHANNEL, channel_id, self._now())
 
     async def claim(self, channel_id: ChannelId, limit: int) -> Claim:
         """Work out dirty offers and write down what the channel will be told; decreases come first.
@@ -278,7 +289,9 @@ class Outbox:
         Returns the lags that ended by it: seconds from a sale elsewhere to the smaller quantity acknowledged.
         """
         now = self._now()
+        settled = (*published, *(each.plan for each in refused), *(each.plan for each in later))
         async with self._pool.acquire() as conn, conn.transaction():
+            await conn.execute(_LOCK_LISTINGS, [plan.row.listing_id for plan in settled])
             lags = await conn.fetch(
                 _SETTLE_PUBLISHED,
                 [plan.row.listing_id for plan in published],
@@ -310,22 +323,27 @@ class Outbox:
 
     async def observe(self, terms: ChannelTerms, seen: Sequence[OfferObserved], at: datetime) -> None:
         """Write down what a channel was seen to show."""
-        await self._pool.execute(
-            _WRITE_OBSERVED,
-            terms.channel_id,
-            [offer.listing_ref for offer in seen],
-            [offer.quantity for offer in seen],
-            [offer.price.amount_minor for offer in seen],
-            [offer.net_price.amount_minor if offer.net_price else None for offer in seen],
-            [offer.on and offer.quantity > 0 for offer in seen],
-            at,
-            [offer.held for offer in seen],
-        )
-        await note_free_changes(self._pool, terms.channel_id, seen, at)
+        async with self._pool.acquire() as conn, conn.transaction():
+            refs = [offer.listing_ref for offer in seen]
+            await conn.execute(_LOCK_REFS_OF_CHANNEL, terms.channel_id, refs)
+            await conn.execute(
+                _WRITE_OBSERVED,
+                terms.channel_id,
+                refs,
+                [offer.quantity for offer in seen],
+                [offer.price.amount_minor for offer in seen],
+                [offer.net_price.amount_minor if offer.net_price else None for offer in seen],
+                [offer.on and offer.quantity > 0 for offer in seen],
+                at,
+                [offer.held for offer in seen],
+            )
+            await note_free_changes(conn, terms.channel_id, seen, at)
 
     async def end_doubts(self, terms: ChannelTerms, at: datetime) -> None:
         """Take what was seen at `at`, after the last telling, for what the channel shows."""
-        await self._pool.execute(_SETTLE_DOUBTS, terms.channel_id, at)
+        async with self._pool.acquire() as conn, conn.transaction():
+            await conn.execute(_LOCK_DOUBTS, terms.channel_id)
+            await conn.execute(_SETTLE_DOUBTS, terms.channel_id, at)
 
     async def drop_read_marks(self) -> None:
         """Forget marks that every channel has read."""

@@ -1,3 +1,37 @@
+-- name: alone_with_marks
+-- One at a time reads the marks of a channel: whoever waited reads from where the other ended, so that no mark
+-- makes an offer dirty twice and no cursor goes back.
+SELECT pg_advisory_xact_lock(7705, $1::int)
+
+-- name: lock_listings
+-- Offers locked in key order, before a statement that changes them in an order of its own: two that change the
+-- same ones then wait for each other instead of for ever.
+SELECT offer.listing_id FROM offer WHERE offer.listing_id = ANY ($1::int[]) ORDER BY offer.listing_id FOR UPDATE
+
+-- name: lock_skus_of_channel
+SELECT offer.listing_id
+FROM offer
+JOIN listing ON listing.listing_id = offer.listing_id
+WHERE listing.channel_id = $1::int AND ($2::int[] IS NULL OR listing.sku_id = ANY ($2::int[]))
+ORDER BY offer.listing_id
+FOR UPDATE OF offer
+
+-- name: lock_refs_of_channel
+SELECT offer.listing_id
+FROM offer
+JOIN listing ON listing.listing_id = offer.listing_id
+WHERE listing.channel_id = $1::int AND listing.listing_ref = ANY ($2::text[])
+ORDER BY offer.listing_id
+FOR UPDATE OF offer
+
+-- name: lock_doubts
+SELECT offer.listing_id
+FROM offer
+JOIN listing ON listing.listing_id = offer.listing_id
+WHERE listing.channel_id = $1::int AND offer.doubt_quantity IS NOT NULL
+ORDER BY offer.listing_id
+FOR UPDATE OF offer
+
 -- name: read_marks
 -- Marks that a channel has not looked at yet. Ids rise in commit order within a lane, so a cursor loses none.
 SELECT lanes.lane, fresh.mark_id, fresh.sku_id, fresh.listing_id, fresh.marked_at

@@ -58,12 +58,12 @@ async def note_price_changes(conn: Connection, told: Sequence[ToldPrice], now: d
 
 
 async def note_free_changes(
-    pool: Pool, channel_id: ChannelId, seen: Sequence[OfferObserved], at: datetime
+    conn: Connection | Pool, channel_id: ChannelId, seen: Sequence[OfferObserved], at: datetime
 ) -> None:
     """Write down how many free changes a channel says are left, where it says so."""
     telling = [offer for offer in seen if offer.free_price_changes is not None]
     if telling:
-        await pool.execute(
+        await conn.execute(
             _NOTE_FREE_CHANGES,
             channel_id,
             [offer.listing_ref for offer in telling],

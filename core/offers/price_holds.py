@@ -16,6 +16,7 @@ from core.types import ListingId
 _SQL = load_queries("core.offers", "price_holds.sql")
 _SUPERSEDE_HOLDS = _SQL["supersede_holds"]
 _ASK_HOLDS = _SQL["ask_holds"]
+_LOCK_OFFER_OF_HOLD = _SQL["lock_offer_of_hold"]
 _DECIDE_HOLD = _SQL["decide_hold"]
 _FIND_HOLD = _SQL["find_hold"]
 _DIRTY_LISTING = _SQL["dirty_listing"]
@@ -81,6 +82,7 @@ async def decide_hold(
     conn: Connection, hold_id: int, *, approve: bool, actor: str, reason: str, now: datetime
 ) -> ListingId:
     """Say yes or no to a held price, in the caller's transaction; its listing is worked out again at once."""
+    await conn.execute(_LOCK_OFFER_OF_HOLD, hold_id)
     listing_id: int | None = await conn.fetchval(
         _DECIDE_HOLD, hold_id, _WRITTEN_BY[approve], actor, now, reason
     )

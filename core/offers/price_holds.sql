@@ -18,6 +18,14 @@ FROM unnest($1::int[], $2::bigint[], $3::bigint[], $4::text[], $5::text[])
     asked(listing_id, from_minor, price_minor, currency, why)
 ON CONFLICT (listing_id) WHERE verdict IS NULL DO NOTHING
 
+-- name: lock_offer_of_hold
+-- Before the hold itself: whoever works offers out has the offer when it comes to the hold.
+SELECT offer.listing_id
+FROM offer
+JOIN price_hold ON price_hold.listing_id = offer.listing_id
+WHERE price_hold.hold_id = $1::bigint
+FOR UPDATE OF offer
+
 -- name: decide_hold
 UPDATE price_hold
 SET verdict = $2::text, decided_by = $3::text, decided_at = $4::timestamptz, reason = $5::text
@@ -28,10 +36,18 @@ RETURNING listing_id
 SELECT verdict, decided_by FROM price_hold WHERE hold_id = $1::bigint
 
 -- name: dirty_listing
+-- Locked in key order, as everywhere.
+WITH locked AS MATERIALIZED (
+    SELECT offer.listing_id FROM offer
+    WHERE offer.listing_id = ANY ($1::int[])
+    ORDER BY offer.listing_id
+    FOR UPDATE
+)
 UPDATE offer
 SET dirty_version = offer.dirty_version + 1,
     dirty_since = CASE WHEN offer.dirty_version > offer.acked_version THEN offer.dirty_since ELSE $2::timestamptz END
-WHERE offer.listing_id = ANY ($1::int[])
+FROM locked
+WHERE offer.listing_id = locked.listing_id
 
 -- name: find_listing
 SELECT listing.listing_id, channel.currency

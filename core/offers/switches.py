@@ -82,10 +82,13 @@ async def press(
     *,
     channel_id: ChannelId | None = None,
     sku_id: SkuId | None = None,
-    listing_id: ListingId | None = None,
+    listing_ids: Sequence[ListingId] | None = None,
 ) -> None:
-    """Have the offers of a channel, SKU or listing worked out and told before all others; all where none."""
-    await conn.execute(_PRESS, channel_id, sku_id, listing_id, at)
+    """Have the offers of a channel, SKU or listings worked out and told before all others; all where none.
+
+    Once in a transaction: it locks in key order, and two that follow each other would not.
+    """
+    await conn.execute(_PRESS, channel_id, sku_id, listing_ids, at)
 
 
 async def refused_by_switch(

@@ -26,7 +26,7 @@ WITH hit AS MATERIALIZED (
     JOIN listing other ON other.sku_id = closed.sku_id
     WHERE ($1::int IS NULL OR closed.channel_id = $1::int)
         AND ($2::int IS NULL OR closed.sku_id = $2::int)
-        AND ($3::int IS NULL OR closed.listing_id = $3::int)
+        AND ($3::int[] IS NULL OR closed.listing_id = ANY ($3::int[]))
     GROUP BY other.listing_id
 ),
 locked AS MATERIALIZED (
