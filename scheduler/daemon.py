@@ -153,6 +153,7 @@ class Daemon:
             self.callback_url if self._settings.web.public_url else None,
             self._metrics.note,
             self._metrics.note_lags,
+            self._wake_pushes,
         )
         pace = Pace(
             push_seconds=sync.push_interval_seconds,
@@ -251,6 +252,10 @@ class Daemon:
                 driver.wake("push", "deliver")
             else:
                 driver.wake("push")
+
+    def _wake_pushes(self) -> None:
+        for driver in self._drivers.values():
+            driver.wake("push")
 
     async def sync_now(self, name: str) -> None:
         """Reconcile a channel now, if it is ours; another daemon's comes round by itself."""

@@ -72,6 +72,8 @@ class Drive:
     note: Callable[[str, str, bool], None]
     # Seconds from sales elsewhere to the acknowledgement of what was left, by channel.
     note_lags: Callable[[str, Sequence[float]], None]
+    # Stock is shared: what one channel sells, or gives back, every channel has to show.
+    wake_pushes: Callable[[], None]
 
 
 class ChannelDriver:
@@ -95,15 +97,16 @@ class ChannelDriver:
         """A loop for each ability that the connector has."""
         drive, terms, connector, pace = self._drive, self.terms, self.channel.connector, self._pace
         wake_push = self._waker("push")
-        deliverer = Deliverer(drive.fulfilment, drive.outbox, drive.guard, terms, connector, wake_push)
+        deliverer = Deliverer(
+            drive.fulfilment, drive.outbox, drive.guard, terms, connector, drive.wake_pushes
+        )
         self._add("deliver", deliverer.deliver, pace.deliver_seconds)
         puller = None
         if isinstance(connector, PublishesOffers):
             pusher = Pusher(drive.outbox, terms, connector, connector.traits, drive.note_lags)
             self._add("push", pusher.push, pace.push_seconds)
         if isinstance(connector, PullsOrders):
-            wake = self._waker("deliver")
-            puller = Puller(drive.pool, drive.intake, terms, connector, utc_now, wake)
+            puller = Puller(drive.pool, drive.intake, terms, connector, utc_now, self._taken_in)
             self._add("pull", puller.pull, pace.pull_seconds)
         if isinstance(connector, ListsOffers):
             pull = puller.pull if puller else None
@@ -114,7 +117,9 @@ class ChannelDriver:
             self._add(subject, work, every_seconds)
         if terms.guard.lines:
             self._add(
-                "guard", GuardWatch(drive.guard, terms, self._note_health, wake_push).watch, _GUARD_SECONDS
+                "guard",
+                GuardWatch(drive.guard, terms, self._note_health, drive.wake_pushes).watch,
+                _GUARD_SECONDS,
             )
         if isinstance(connector, ReportsPayouts):
             self._add(
@@ -131,6 +136,11 @@ class ChannelDriver:
 
     def _waker(self, subject: str) -> Callable[[], None]:
         return lambda: self.wake(subject)
+
+    def _taken_in(self) -> None:
+        """Orders came in: theirs are to be delivered, and what they took or gave back is shown everywhere."""
+        self.wake("deliver")
+        self._drive.wake_pushes()
 
     async def start(self) -> None:
         """Take over what was under way, tell the channel where to call us, and set the loops going."""

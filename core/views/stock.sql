@@ -50,7 +50,25 @@ WHERE sku_id = ANY ($1::int[])
 ORDER BY sku_id, currency
 
 -- name: listings
--- What listings should show, were told to show, and were seen to show, by channel.
+-- What listings should show, were told to show, and were seen to show, by channel. One whose stock has changed and
+-- whose channel has not looked at that yet is dirty, too: what it should show is not worked out.
+WITH unread AS MATERIALIZED (
+    SELECT DISTINCT channel.channel_id, fresh.sku_id
+    FROM channel
+    CROSS JOIN (SELECT DISTINCT lane FROM sku) lanes
+    LEFT JOIN channel_cursor ON channel_cursor.channel_id = channel.channel_id
+        AND channel_cursor.subject = 'marks.' || lanes.lane
+    CROSS JOIN LATERAL (
+        SELECT stock_mark.sku_id
+        FROM stock_mark
+        WHERE stock_mark.lane = lanes.lane
+            AND stock_mark.mark_id > coalesce(channel_cursor.position::bigint, 0)
+        ORDER BY stock_mark.mark_id
+        -- Where a channel was away for days its marks are many, and people do not wait for a page.
+        LIMIT 1000
+    ) fresh
+    WHERE $2::text IS NULL OR channel.name = $2::text
+)
 SELECT listing.listing_id, listing.sku_id, sku.sku_ref, sku.title, channel.name AS channel, channel.currency,
     listing.listing_ref, listing.enabled, channel.paused_at IS NOT NULL AS paused,
     offer.wanted_quantity, offer.wanted_price_minor, offer.wanted_net_minor, offer.wanted_on, offer.wanted_at,
@@ -58,13 +76,14 @@ SELECT listing.listing_id, listing.sku_id, sku.sku_ref, sku.title, channel.name 
     offer.published_at,
     offer.observed_quantity, offer.observed_price_minor, offer.observed_net_minor, offer.observed_on,
     offer.observed_at,
-    coalesce(offer.dirty_version > offer.acked_version, false) AS dirty, offer.dirty_since,
+    coalesce(offer.dirty_version > offer.acked_version, false) OR unread.sku_id IS NOT NULL AS dirty, offer.dirty_since,
     offer.telling_quantity, nullif(offer.retry_at, '-infinity') AS retry_at,
     coalesce(offer.failures, 0) AS failures, offer.refusal, coalesce(offer.drifts, 0) AS drifts, offer.why
 FROM listing
 JOIN channel ON channel.channel_id = listing.channel_id
 JOIN sku ON sku.sku_id = listing.sku_id
 LEFT JOIN offer ON offer.listing_id = listing.listing_id
+LEFT JOIN unread ON unread.channel_id = listing.channel_id AND unread.sku_id = listing.sku_id
 WHERE ($1::int[] IS NULL OR listing.sku_id = ANY ($1::int[]))
     AND ($2::text IS NULL OR channel.name = $2::text)
     AND listing.listing_id > $3::int

@@ -57,12 +57,12 @@ class Deliverer:
         guard: Guard,
         terms: ChannelTerms,
         connector: Connector[Options],
-        wake_push: Callable[[], None],
+        wake_pushes: Callable[[], None],
     ) -> None:
         self._fulfilment = fulfilment
         self._outbox = outbox
         self._guard = guard
-        self._wake_push = wake_push
+        self._wake_pushes = wake_pushes
         self._terms = terms
         self._connector = connector
         self._slots = asyncio.Semaphore(_AT_ONCE)
@@ -99,6 +99,7 @@ class Deliverer:
                 return order
             case OrderState.RESERVED:
                 await self._fulfilment.release_expired(order)
+                self._wake_pushes()
             case OrderState.PARKED:
                 await self._parked(order)
             case OrderState.DELIVERING | OrderState.UNSURE:
@@ -139,7 +140,7 @@ class Deliverer:
                 _log.warning("order.delivery_refused", order_id=order.order_id, error=str(error))
                 await self._fulfilment.refused(order, str(error))
                 if await self._guard.failed(self._terms, Asked.DELIVER, order.order_ref):
-                    self._wake_push()
+                    self._wake_pushes()
                 return
             except (AuthenticationFailed, ProtocolBroken):
                 await self._fulfilment.later(order, _BROKEN_PAUSE_SECONDS)
@@ -152,7 +153,7 @@ class Deliverer:
         _log.info("order.delivered", channel=self._terms.name, order_id=order.order_id)
         if self._connector.traits.delivery_lowers_quantity:
             await self._outbox.recount([line.listing_id for line in order.lines])
-            self._wake_push()
+            self._wake_pushes()
 
     async def _ask(self, order: Order) -> Order | None:
         """Nobody knows whether the codes arrived: ask, and repeat only what surely did not happen."""
@@ -198,6 +199,7 @@ class Deliverer:
             await self._fulfilment.later(order, error.after_seconds if isinstance(error, TryLater) else 0.0)
             raise
         await self._fulfilment.cancel(order, actor, why)
+        self._wake_pushes()
         return _GivingBack.DONE
 
     async def _parked(self, order: Order) -> None:
@@ -205,6 +207,7 @@ class Deliverer:
         if given is _GivingBack.DONE:
             return
         if await self._fulfilment.retry_parked(self._terms, order) is not OrderState.PARKED:
+            self._wake_pushes()
             return
         if given is _GivingBack.NOT_ASKED and self._fulfilment.out_of_patience(self._terms, order):
             given = await self._give_back(order, "out of stock", "shortage", "no codes in time")

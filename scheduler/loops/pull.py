@@ -33,14 +33,14 @@ class Puller:
         terms: ChannelTerms,
         connector: PullsOrders,
         now: Callable[[], datetime],
-        wake_deliver: Callable[[], None],
+        taken_in: Callable[[], None],
     ) -> None:
         self._pool = pool
         self._intake = intake
         self._terms = terms
         self._connector = connector
         self._now = now
-        self._wake_deliver = wake_deliver
+        self._taken_in = taken_in
 
     async def pull(self) -> None:
         """Take in all that is new. Intake is idempotent, so a page read twice does no harm."""
@@ -65,7 +65,7 @@ class Puller:
 
         results = await asyncio.gather(*(one(order) for order in orders), return_exceptions=True)
         if orders:
-            self._wake_deliver()
+            self._taken_in()
         for result in results:
             if isinstance(result, BaseException):
                 raise result

@@ -248,8 +248,12 @@ async def _under_way(core: Core, channels: Channels, markets: Markets) -> list[s
         for order in market.orders.values()
         if order.state in _WAITING
     ]
-    return waiting or (
-        await _unended(core) + await _apart(core, markets) + await _differing(core, channels, markets)
+    # Offers last, and only when orders have ended: until then one may still give back what offers then show.
+    return (
+        waiting
+        or await _unended(core)
+        or await _differing(core, channels, markets)
+        or await _apart(core, markets)
     )
 
 

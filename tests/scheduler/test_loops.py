@@ -197,6 +197,7 @@ def driver_of(bench: Bench, callback_url: str | None = None) -> tuple[ChannelDri
         None if callback_url is None else lambda name: f"{callback_url}/{name}",
         lambda channel, subject, ok: None,
         lambda channel, lags: None,
+        lambda: None,
     )
     channel = ServedChannel(bench.stall.terms, bench.stall.connector)
     return ChannelDriver(channel, drive, _PACE), timetable
