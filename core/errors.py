@@ -3,6 +3,7 @@
 ConsigndError
 ├── InvalidInput            what was handed in is wrong: mend it, do not retry
 │   ├── UnknownSku / UnknownConsignor / UnknownChannel / UnknownOrder / UnknownListing / UnknownIncident
+│   ├── UnknownStatement / UnknownMapping / UnknownDiscrepancy
 │   ├── UnreadableFile      the file is not one of the forms we import
 │   └── PlanRefused         a split plan or policy contradicts itself
 │       └── SaleUnsplit     a sale cannot be split by its plan: park the order, mend plan or facts
@@ -57,6 +58,18 @@ class UnknownListing(InvalidInput):
 
 class UnknownIncident(InvalidInput):
     """No alert of that number."""
+
+
+class UnknownStatement(InvalidInput):
+    """No statement of that number."""
+
+
+class UnknownMapping(InvalidInput):
+    """No mapping of statements was saved under that name."""
+
+
+class UnknownDiscrepancy(InvalidInput):
+    """No discrepancy of that number."""
 
 
 class UnreadableFile(InvalidInput):
