@@ -284,7 +284,7 @@ class Fulfilment:
 
 def _growing(first_seconds: float, longest_seconds: float, order: Order) -> float:
     """A pause that doubles with every failure of an order."""
-    return min(first_seconds * 2 ** min(order.failures, _MOST_DOUBLINGS), longest_seconds)
+    return min(first_seconds * (1 << min(order.failures, _MOST_DOUBLINGS)), longest_seconds)
 
 
 def owners_of(opened: Sequence[OpenedCode]) -> Owners:
