@@ -160,12 +160,14 @@ class EmbeddedServer:
         cluster = self._cluster()
         running = cluster.running()
         if running is None:
+            cluster.forget_socket_folder()
             return
         ways = ((signal.SIGINT, _FAST_STOP_SECONDS), (signal.SIGQUIT, _IMMEDIATE_STOP_SECONDS))
         for kind, timeout_seconds in ways:
             cluster.signal(running, kind)
             for _ in range(int(timeout_seconds / _LOOK_AGAIN_SECONDS)):
                 if not is_postmaster(running.pid, cluster.folder):
+                    cluster.forget_socket_folder()
                     log.info("postgres.stopped", pid=running.pid, how=kind.name)
                     return
                 await asyncio.sleep(_LOOK_AGAIN_SECONDS)
@@ -174,8 +176,11 @@ class EmbeddedServer:
     def _abandon(self) -> None:
         """Leave at once after a start that failed or was cancelled, without waiting for anything."""
         cluster = self._cluster()
-        if self._users_lock.try_alone() and (running := cluster.running()):
-            cluster.signal(running, signal.SIGINT)
+        if self._users_lock.try_alone():
+            if running := cluster.running():
+                cluster.signal(running, signal.SIGINT)
+            else:
+                cluster.forget_socket_folder()
         self._users_lock.release()
 
 

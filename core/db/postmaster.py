@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ _INITDB_SECONDS = 120
 _SOCKET_FOLDER_BYTES = 80
 _SETTINGS_FILE = "consignd.conf"
 _PRIVATE = 0o700
+_TEMPORARY = "consignd-"
 _NO_COMPLAINT = ("redirecting log output to", "Future log output will appear", "database system is shut down")
 
 _SETTINGS = """\
@@ -67,6 +69,11 @@ class Cluster:
     @property
     def _pid_file(self) -> Path:
         return self.folder / "postmaster.pid"
+
+    @property
+    def _socket_note(self) -> Path:
+        """Which temporary folder has the socket; a start after a crash reads it."""
+        return self.data_dir / "postgres-socket-folder"
 
     def running(self) -> Running | None:
         """The live postmaster of this cluster, or None."""
@@ -168,22 +175,38 @@ class Cluster:
         """A private folder for the socket: in the data directory, or if that is too deep, a temporary one."""
         folder = self.data_dir / "postgres-socket"
         if len(os.fsencode(folder)) > _SOCKET_FOLDER_BYTES:
-            folder = self._remembered_socket_folder(self.data_dir / "postgres-socket-folder", installation)
+            folder = self._remembered_socket_folder(installation)
         folder.mkdir(mode=_PRIVATE, exist_ok=True)
         folder.chmod(_PRIVATE)
         installation.identity.own(folder)
         return folder
 
-    def _remembered_socket_folder(self, note: Path, installation: Installation) -> Path:
+    def _remembered_socket_folder(self, installation: Installation) -> Path:
         owners = {os.geteuid(), installation.identity.uid}
+        note = self._socket_note
         if note.exists():
             folder = Path(note.read_text().strip())
             # The temp folder is everybody's: what stands there now must still be ours.
             if folder.is_dir() and not folder.is_symlink() and folder.stat().st_uid in owners:
                 return folder
-        folder = Path(tempfile.mkdtemp(prefix="consignd-"))
+        folder = Path(tempfile.mkdtemp(prefix=_TEMPORARY))
         note.write_text(f"{folder}\n")
         return folder
+
+    def forget_socket_folder(self) -> None:
+        """Remove the temporary folder of the socket, if there is one and no server is using it.
+
+        Nothing but sockets is removed from it: what was put there by others is theirs, and keeps it.
+        """
+        if self.running() is not None or not self._socket_note.exists():
+            return
+        folder = Path(self._socket_note.read_text().strip())
+        if folder.name.startswith(_TEMPORARY) and folder.is_dir() and not folder.is_symlink():
+            with suppress(OSError):
+                for socket in folder.glob(".s.PGSQL.*"):
+                    socket.unlink()
+                folder.rmdir()
+        self._socket_note.unlink()
 
 
 def is_postmaster(pid: int, folder: Path) -> bool:

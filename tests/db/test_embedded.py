@@ -95,18 +95,65 @@ async def test_a_path_too_long_for_a_socket_gets_one_elsewhere(tmp_path: Path, f
     async with server_in(deep) as (_, dsn):
         await keep_a_row(dsn)
         running = Cluster(deep.resolve()).running()
-    assert running is not None
-    assert running.socket_folder.parent == Path(tempfile.gettempdir())
-    assert running.socket_folder.stat().st_mode & 0o777 == 0o700
+        assert running is not None
+        assert running.socket_folder.parent == Path(tempfile.gettempdir())
+        assert running.socket_folder.stat().st_mode & 0o777 == 0o700
+    assert not running.socket_folder.exists()
     async with server_in(deep) as (_, again):
-        assert again == dsn
         assert await ask(again, "SELECT answer FROM kept") == 42
-    shutil.rmtree(running.socket_folder)
-    async with server_in(deep) as (_, elsewhere):
-        assert await ask(elsewhere, "SELECT answer FROM kept") == 42
-        moved = Cluster(deep.resolve()).running()
-    assert moved is not None
-    shutil.rmtree(moved.socket_folder)
+
+
+async def test_a_socket_elsewhere_stays_while_anybody_uses_it_and_goes_with_the_last(
+    tmp_path: Path, folder: Path
+) -> None:
+    deep = tmp_path / ("d" * 120) / "data"
+    async with server_in(deep) as (server, dsn):
+        async with server_in(deep) as (_, same):
+            assert same == dsn
+        socket_folder = socket_folder_in(deep)
+        assert socket_folder.is_dir()
+        assert await server.alive()
+    assert not socket_folder.exists()
+
+
+async def test_a_socket_elsewhere_that_a_crash_left_is_used_again(tmp_path: Path, folder: Path) -> None:
+    deep = tmp_path / ("d" * 120) / "data"
+    async with server_in(deep) as (server, dsn):
+        pid, socket_folder = pid_in(deep), socket_folder_in(deep)
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        await gone(server)
+        assert socket_folder.is_dir()
+        assert await server.start() == dsn
+        os.kill(pid_in(deep) or 0, signal.SIGKILL)
+        await gone(server)
+    # Its last user leaves a server that is dead: the folder goes all the same.
+    assert not socket_folder.exists()
+
+
+async def test_what_others_put_beside_a_socket_elsewhere_is_not_ours_to_remove(
+    tmp_path: Path, folder: Path
+) -> None:
+    deep = tmp_path / ("d" * 120) / "data"
+    async with server_in(deep):
+        socket_folder = socket_folder_in(deep)
+        (socket_folder / "theirs").write_text("kept")
+    assert [path.name for path in socket_folder.iterdir()] == ["theirs"]
+    shutil.rmtree(socket_folder)
+
+
+async def gone(server: EmbeddedServer) -> None:
+    for _ in range(400):
+        if not await server.alive():
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError("it does not die")
+
+
+def socket_folder_in(data_dir: Path) -> Path:
+    running = Cluster(data_dir.resolve()).running()
+    assert running is not None
+    return running.socket_folder
 
 
 @pytest.mark.parametrize("name", ["with space", "it's", "per%cent", "a,b", "数据", "a&b=c#d?e"])
