@@ -30,6 +30,7 @@ from config.problems import KeyPath, Problem, SettingsRefused, dotted
 from config.rates import Rates
 from config.secrets import Resolver
 from config.sources import EnvironmentSource, Origins, Tree, find_file, merge, read_document, variables_in
+from config.statements import Statements
 from config.stock import Stock, unknown_tiers
 
 _ROOT_DATA_DIR = Path("/var/lib/consignd")
@@ -82,6 +83,7 @@ class Settings(BaseSettings):
     drift: Drift = Drift()
     guard: Guard = Guard()
     alerts: Alerts = Alerts()
+    statements: Statements = Statements()
     splits: dict[Name, SplitPlan] = {}
     channels: dict[Name, Channel] = {}
 

@@ -33,6 +33,7 @@ from scheduler.loops.measure import MEASURE_SECONDS, Measurer
 from scheduler.loops.prices import PricePace, add_price_sweeps
 from scheduler.metrics import LoopMetrics
 from scheduler.notify import Messenger
+from scheduler.statement_terms import match_terms
 from scheduler.terms import bound_permille, pull_seconds
 from scheduler.tokens import api_tokens
 from web.app import create_app
@@ -153,6 +154,7 @@ class Daemon:
             self.callback_url if self._settings.web.public_url else None,
             self._metrics.note,
             self._metrics.note_lags,
+            match_terms(self._settings, channel_id, name),
             self._wake_pushes,
         )
         pace = Pace(
@@ -263,7 +265,7 @@ class Daemon:
             raise UnknownChannel(f"channel {name!r} is not configured")
         driver = self._drivers.get(self._channels.by_name[name].terms.channel_id)
         if driver is not None:
-            driver.wake("pull", "reconcile", "push", "payouts")
+            driver.wake("pull", "reconcile", "push", "payouts", "statements")
 
     async def ready(self) -> Readiness:
         """Whether the database answers and leases are being renewed."""

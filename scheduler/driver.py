@@ -20,6 +20,8 @@ from connectors.kit.abilities import (
 )
 from core.db.leases import note_health
 from core.db.pool import Pool
+from core.money.statements.book import StatementBook
+from core.money.statements.terms import MatchTerms
 from core.offers.guarding import Guard
 from core.offers.outbox import Outbox, move_cursor, read_cursor
 from core.offers.reconciling import Reconciliation
@@ -34,6 +36,7 @@ from scheduler.loops.prices import PricePace, price_work
 from scheduler.loops.pull import Puller
 from scheduler.loops.push import Pusher
 from scheduler.loops.reconcile import PayoutReader, Reconciler
+from scheduler.loops.statements import StatementMatcher
 from web.services import ServedChannel
 
 _TERMS = "terms"
@@ -72,6 +75,8 @@ class Drive:
     note: Callable[[str, str, bool], None]
     # Seconds from sales elsewhere to the acknowledgement of what was left, by channel.
     note_lags: Callable[[str, Sequence[float]], None]
+    # How the channel's lines are held against ours; None: by nobody here.
+    match_terms: MatchTerms | None = None
     # Stock is shared: what one channel sells, or gives back, every channel has to show.
     wake_pushes: Callable[[], None]
 
@@ -121,6 +126,9 @@ class ChannelDriver:
                 GuardWatch(drive.guard, terms, self._note_health, drive.wake_pushes).watch,
                 _GUARD_SECONDS,
             )
+        if drive.match_terms is not None:
+            matcher = StatementMatcher(StatementBook(drive.pool, utc_now), drive.match_terms)
+            self._add("statements", matcher.match, pace.payouts_seconds)
         if isinstance(connector, ReportsPayouts):
             self._add(
                 "payouts", PayoutReader(drive.pool, terms, connector, utc_now).read, pace.payouts_seconds

@@ -50,15 +50,18 @@ class _Spoiled(Exception):
     """A cell that lost its content; the text says how, and never what was left."""
 
 
-def sheet_rows(where: str, file: IO[bytes]) -> Iterator[tuple[int, list[str] | Refused]]:
+def sheet_rows(
+    where: str, file: IO[bytes], *, amounts: bool = False
+) -> Iterator[tuple[int, list[str] | Refused]]:
     """Row number and cells of the one visible sheet that holds rows; blank rows are left out.
 
-    Values are read as typed: formulas are not followed, and a number becomes the digits that it shows.
+    Values are read as typed: formulas are not followed, and a number becomes the digits that it shows. A
+    fraction spoils a code, but not one of a table of `amounts`; moments are then told to the second.
     """
     warnings.filterwarnings("ignore", module=r"openpyxl\.")  # some of its warnings quote a cell
     damaged = False
     try:
-        yield from _rows(where, file)
+        yield from _rows(where, file, amounts)
     except _DAMAGES:
         damaged = True
     if damaged:
@@ -68,7 +71,7 @@ def sheet_rows(where: str, file: IO[bytes]) -> Iterator[tuple[int, list[str] | R
         )
 
 
-def _rows(where: str, file: IO[bytes]) -> Iterator[tuple[int, list[str] | Refused]]:
+def _rows(where: str, file: IO[bytes], amounts: bool) -> Iterator[tuple[int, list[str] | Refused]]:
     book = load_workbook(file, read_only=True, data_only=False)
     try:
         held: Iterator[tuple[int, list[str] | Refused]] | None = None
@@ -77,7 +80,7 @@ def _rows(where: str, file: IO[bytes]) -> Iterator[tuple[int, list[str] | Refuse
             if sheet.sheet_state != "visible":
                 continue
             sheet.reset_dimensions()  # what some programs write there is wrong
-            rows = _filled(where, sheet.iter_rows())
+            rows = _filled(where, sheet.iter_rows(), amounts)
             first = next(rows, None)
             if first is None:
                 continue
@@ -93,14 +96,16 @@ def _rows(where: str, file: IO[bytes]) -> Iterator[tuple[int, list[str] | Refuse
         book.close()
 
 
-def _filled(where: str, rows: Iterator[tuple[_Cell, ...]]) -> Iterator[tuple[int, list[str] | Refused]]:
+def _filled(
+    where: str, rows: Iterator[tuple[_Cell, ...]], amounts: bool
+) -> Iterator[tuple[int, list[str] | Refused]]:
     for row, cells in enumerate(rows, 1):
         if row > _LAST_ROW:
             raise UnreadableFile(
                 f"{where}: has more rows than Excel allows ({_LAST_ROW}); save it in Excel again"
             )
         try:
-            texts = [_text(cell) for cell in cells]
+            texts = [_text(cell, amounts) for cell in cells]
         except _Spoiled as error:
             yield row, Refused(row, Reason.MALFORMED, str(error))
             continue
@@ -108,12 +113,17 @@ def _filled(where: str, rows: Iterator[tuple[_Cell, ...]]) -> Iterator[tuple[int
             yield row, texts
 
 
-def _text(cell: _Cell) -> str:
+def _text(cell: _Cell, amounts: bool) -> str:
     value = cell.value
     if isinstance(value, str) and cell.data_type == "s":
         return value
     if value is None and cell.data_type != "f":
         return ""
+    if amounts and isinstance(value, float) and not value.is_integer():
+        # Excel keeps 15 digits, and shows no more.
+        return f"{value:.15g}"
+    if amounts and isinstance(value, datetime):
+        return value.isoformat(" ", "seconds")
     return _spelled(cell, value)
 
 
