@@ -157,6 +157,11 @@ async def alert_detail(conn: Connection, incident_id: int, language: str = "en")
     return AlertDetail(_alert(row, language), tuple(NoticeView(**dict(notice)) for notice in notices))
 
 
+async def unseen_alerts(conn: Connection) -> int:
+    """How many alerts stand that nobody has acknowledged."""
+    return sum(int(row["unseen"]) for row in await conn.fetch(_COUNTS))
+
+
 async def dead_messages(conn: Connection, limit: int = 200) -> tuple[MessageView, ...]:
     """Messages that were given up, newest first."""
     return tuple(_message(row) for row in await conn.fetch(_MESSAGES, "dead", limit))

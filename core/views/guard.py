@@ -10,12 +10,14 @@ from core.db.pool import Connection
 from core.db.queries import load_queries
 from core.offers.guard import part_of_line
 from core.offers.guarding import line_name, read_tallies
+from core.offers.switches import Switch
 from core.offers.terms import ChannelTerms
 
 _SQL = load_queries("core.views", "guard.sql")
 _STOPPED = _SQL["stopped"]
 _SWITCH_EVENTS = _SQL["switch_events"]
 _TRIPS = _SQL["trips"]
+_REACH = _SQL["reach"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,17 @@ class StoppedView:
     actor: str
     reason: str
     stopped_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Whether what a switch names is there, and how many listings, on sale and not, it has."""
+
+    known: bool
+    stopped: bool
+    listings: int
+    on_sale: int
+    channels: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +80,13 @@ class LineReading:
     used: float
     failed: int
     completed: int
+
+
+async def reach_of(conn: Connection, switch: Switch) -> Reach:
+    """How much a switch would take off sale, or lets sell again."""
+    row = await conn.fetchrow(_REACH, switch.scope.value, switch.name)
+    assert row is not None, "the statement answers with one row"
+    return Reach(**dict(row))
 
 
 async def stopped(conn: Connection) -> tuple[StoppedView, ...]:

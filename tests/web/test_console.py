@@ -12,8 +12,9 @@ from aiohttp import ClientSession, CookieJar
 
 from core.db.pool import Pool
 from tests.web.bench import SKU, TOKENS, Answer, Room, open_room
+from tests.web.furnished import raise_alerts
 from web.access import RIGHTS, Right, Role
-from web.console.server import ACTIONS, PAGES, Action, Page
+from web.console.plan import ACTIONS, PAGES, Action, Page
 from web.console.words import ENGLISH
 
 REASON = "a test wants it"
@@ -54,7 +55,12 @@ async def browser(room: Room) -> AsyncIterator[Browser]:
 
 
 def filled(path: str) -> str:
-    return "/console" + path.format(sku_ref=SKU, order_id="1000", place="0.1.1", name="telling")
+    ids = ("hold_id", "drift_id", "exception_id", "incident_id", "listing_id")
+    places = {"sku_ref": SKU, "order_id": "1000", "place": "0.1.1", "name": "telling"} | dict.fromkeys(
+        ids, "1"
+    )
+    question = "?scope=everything" if path == "/switches/turn" else ""
+    return "/console" + path.format_map(places) + question
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.path or "/")
@@ -63,6 +69,7 @@ async def test_a_page_lets_in_those_roles_that_have_its_right(
     browser: Browser, page: Page, role: Role
 ) -> None:
     await browser.room.sell("o1")
+    await raise_alerts(browser.room)
     await browser.sign_in(role)
     answer = await browser.open(filled(page.path))
     assert answer.status == (200 if page.right in RIGHTS[role] else 403)
@@ -148,8 +155,10 @@ async def test_answers_forbid_what_the_console_does_not_need(browser: Browser, p
 
 async def test_pages_hold_no_script_or_style_of_their_own(browser: Browser) -> None:
     order_id = await browser.room.sell("o1")
+    await raise_alerts(browser.room)
+    more = ("/prices", "/prices/1", "/rates", "/alerts", "/alerts/1", "/alerts/messages", "/switches")
     await browser.sign_in()
-    for path in ("", "/stock", f"/stock/{SKU}", "/orders", f"/orders/{order_id}", "/channels", "/money"):
+    for path in ("", "/stock", f"/stock/{SKU}", "/orders", f"/orders/{order_id}", "/channels", "/money", *more):
         body = (await browser.open(f"/console{path}")).body.decode()
         assert not re.search(r"<style|style=|\son\w+=|javascript:|<script(?! src=)", body), path
         assert "http://" not in body.replace("http://www.w3.org", "")

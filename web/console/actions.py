@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from aiohttp import web
 
 from core.codes.custody import trace
@@ -13,16 +11,15 @@ from web.api.channels import set_paused
 from web.api.orders import decisions_of
 from web.api.problems import Problem
 from web.api.route import read_place
+from web.console.forms import Form, reason_of
 from web.console.visit import Shown, Visit
 from web.console.words import ENGLISH
-
-Form = Mapping[str, str]
 
 
 async def pause(visit: Visit, form: Form) -> Shown:
     """A channel off sale."""
     name = visit.path("name")
-    await set_paused(visit.services, name, visit.services.now(), visit.session.token.name, _reason(form))
+    await set_paused(visit.services, name, visit.services.now(), visit.session.token.name, reason_of(form))
     visit.session.notice = ENGLISH["paused_done"] % name
     raise web.HTTPSeeOther("/console/channels")
 
@@ -30,7 +27,7 @@ async def pause(visit: Visit, form: Form) -> Shown:
 async def resume(visit: Visit, form: Form) -> Shown:
     """A channel on sale again."""
     name = visit.path("name")
-    await set_paused(visit.services, name, None, visit.session.token.name, _reason(form))
+    await set_paused(visit.services, name, None, visit.session.token.name, reason_of(form))
     visit.session.notice = ENGLISH["resumed_done"] % name
     raise web.HTTPSeeOther("/console/channels")
 
@@ -49,7 +46,7 @@ async def reveal(visit: Visit, form: Form) -> Shown:
     async with visit.services.pool.acquire() as conn:
         async with conn.transaction():
             payload = await visit.services.opener.reveal(
-                conn, place, actor=token.name, role=token.role.value, reason=_reason(form)
+                conn, place, actor=token.name, role=token.role.value, reason=reason_of(form)
             )
         story = await trace(conn, place)
     return Shown("code.html", {"place": str(place), "story": story, "payload": payload})
@@ -60,7 +57,7 @@ async def replace(visit: Visit, form: Form) -> Shown:
     order_id, bad = _order_id(visit), read_place(form.get("place", ""))
     services = visit.services
     replacements = Replacements(services.pool, services.allocator, services.now)
-    new = await replacements.replace(order_id, bad, actor=visit.session.token.name, reason=_reason(form))
+    new = await replacements.replace(order_id, bad, actor=visit.session.token.name, reason=reason_of(form))
     services.wake_all()
     visit.session.notice = ENGLISH["replaced_done"] % (bad, new)
     raise web.HTTPSeeOther(f"/console/orders/{order_id}")
@@ -70,7 +67,7 @@ async def approve(visit: Visit, form: Form) -> Shown:
     """A held order, let through."""
     order_id, services = _order_id(visit), visit.services
     order = await decisions_of(services).approve(
-        order_id, actor=visit.session.token.name, reason=_reason(form)
+        order_id, actor=visit.session.token.name, reason=reason_of(form)
     )
     services.wake(order.channel_id)
     visit.session.notice = ENGLISH["approved_done"] % order.order_ref
@@ -81,7 +78,7 @@ async def cancel(visit: Visit, form: Form) -> Shown:
     """An order that waits, ended."""
     order_id, services = _order_id(visit), visit.services
     ended = await decisions_of(services).cancel(
-        order_id, actor=visit.session.token.name, reason=_reason(form)
+        order_id, actor=visit.session.token.name, reason=reason_of(form)
     )
     services.wake_all()
     visit.session.notice = f"{ended.told}."
@@ -93,10 +90,3 @@ def _order_id(visit: Visit) -> OrderId:
     if not text.isascii() or not text.isdigit() or int(text) >= 2**63:
         raise Problem(404, "Not known", "order ids are numbers; look for it under Orders")
     return OrderId(int(text))
-
-
-def _reason(form: Form) -> str:
-    reason = form.get("reason", "").strip()
-    if not reason:
-        raise Problem(422, "Not understood", "say why; the reason is kept")
-    return reason[:500]

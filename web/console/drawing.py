@@ -10,6 +10,7 @@ from core.money.money import Money
 from core.types import OrderState
 from core.views.channels import ChannelView
 from core.views.ledger import ExplainedLine
+from core.views.matrix import Trouble
 from core.views.orders import MinuteCount
 from core.views.stock import ListingView, Shown
 
@@ -26,12 +27,43 @@ _TONES = {
     OrderState.CANCELLED: "quiet",
     OrderState.REFUNDED: "quiet",
 }
+_TROUBLES = {
+    Trouble.REFUSED: "bad",
+    Trouble.IN_DOUBT: "warn",
+    Trouble.DRIFTED: "warn",
+    Trouble.GUARDED: "bad",
+    Trouble.NO_PRICE: "bad",
+    Trouble.PRICE_HELD: "warn",
+    Trouble.STOPPED: "bad",
+    Trouble.PAUSED: "quiet",
+    Trouble.HELD_BACK: "busy",
+}
+_SHORT_DAYS, _LOW_DAYS = 3, 7
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 
 def tone(state: OrderState) -> str:
     """The colour of an order's state."""
     return _TONES[state]
+
+
+def trouble_tone(trouble: Trouble) -> str:
+    """The colour of what is wrong with a listing."""
+    return _TROUBLES[trouble]
+
+
+def days(number: float | None) -> str:
+    """How many days something lasts, in as many digits as matter; a dash for ever."""
+    if number is None:
+        return "–"
+    return f"{number:.1f} d" if number < 10 else f"{number:,.0f} d"
+
+
+def cover_tone(number: float | None) -> str:
+    """The colour of days of cover."""
+    if number is None:
+        return "quiet"
+    return "bad" if number < _SHORT_DAYS else "warn" if number < _LOW_DAYS else "good"
 
 
 def amount(minor: int | None, currency: str) -> str:
@@ -148,7 +180,7 @@ def waterfall(line: ExplainedLine, width: float = 420.0, row: float = 34.0) -> l
     bars = [Bar(0, 0, round(line.gross_minor * scale, 2), row - 12, "gross", whole, "gross")]
     at = 0
     for place, step in enumerate(line.steps, start=1):
-        party = step.rule.split(" ")[-1]
+        party = step.party.partition(":")[0]
         start = max(0, min(at, at + step.amount_minor))
         bars.append(
             Bar(

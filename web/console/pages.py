@@ -1,4 +1,4 @@
-"""Decides what each page of the console shows."""
+"""Decides what the pages on orders, codes and money show, and the one that people look at first."""
 
 from __future__ import annotations
 
@@ -16,13 +16,11 @@ from core.views.orders import (
     recent_moves,
 )
 from core.views.overview import StockOverview, stock_overview
-from core.views.stock import ListingView, listings, sku_detail, sku_page
 from web.access import Right
 from web.api.route import read_place
 from web.console.drawing import minute_bars, waterfall
 from web.console.visit import Shown, Visit
 
-_SKUS_PER_PAGE = 40
 _ORDERS_PER_PAGE = 50
 _LATEST_MOVES = 14
 
@@ -52,39 +50,6 @@ async def overview(visit: Visit) -> Shown:
             "orders_hour": sum(minute.orders for minute in minutes),
         },
     )
-
-
-async def stock(visit: Visit) -> Shown:
-    """SKUs by channels."""
-    services = visit.services
-    async with services.pool.acquire() as conn:
-        page = await sku_page(
-            conn,
-            services.now(),
-            after=visit.query("after") or "",
-            text=visit.query("text"),
-            limit=_SKUS_PER_PAGE,
-        )
-        found = await listings(conn, sku_ids=[sku.sku_id for sku in page.skus])
-    matrix: dict[str, dict[str, list[ListingView]]] = {}
-    for listing in found:
-        matrix.setdefault(listing.sku_ref, {}).setdefault(listing.channel, []).append(listing)
-    return Shown(
-        "stock.html",
-        {
-            "page": page,
-            "matrix": matrix,
-            "columns": sorted({listing.channel for listing in found}),
-            "text": visit.query("text") or "",
-        },
-    )
-
-
-async def sku(visit: Visit) -> Shown:
-    """One SKU with why."""
-    async with visit.services.pool.acquire() as conn:
-        detail = await sku_detail(conn, visit.services.now(), visit.path("sku_ref"))
-    return Shown("sku.html", {"detail": detail})
 
 
 async def orders(visit: Visit) -> Shown:
@@ -128,12 +93,6 @@ async def code(visit: Visit) -> Shown:
     async with visit.services.pool.acquire() as conn:
         story: Trace = await trace(conn, place)
     return Shown("code.html", {"place": str(place), "story": story, "payload": None})
-
-
-async def channel_list(visit: Visit) -> Shown:
-    """Channels and how they are."""
-    async with visit.services.pool.acquire() as conn:
-        return Shown("channels.html", {"channels": await channels(conn, visit.services.now())})
 
 
 async def money(visit: Visit) -> Shown:

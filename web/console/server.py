@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from importlib.resources import files
 from urllib.parse import urlsplit
 
 import structlog
 from aiohttp import web
 
+from core.db.pool import DATABASE_FAILURES
+from core.views.alerts import unseen_alerts
+from core.views.guard import stopped
 from web.access import GuessLimiter, Right, find_token, roles_with
 from web.api.problems import Problem, problem_of
-from web.console import actions, pages
+from web.console.plan import ACTIONS, PAGES, Action, Page
 from web.console.sessions import COOKIE, IDLE_SECONDS, Session, Sessions
-from web.console.visit import SECURITY_HEADERS, Memory, Renderer, Shown, Visit
+from web.console.visit import NOTHING_STANDS, SECURITY_HEADERS, Memory, Renderer, Shown, Standing, Visit
 from web.console.words import ENGLISH
 from web.live import LiveNews
 from web.services import Services
@@ -25,47 +27,6 @@ _FILES = {"console.css": "text/css", "console.js": "text/javascript", "icon.svg"
 _log = structlog.get_logger()
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-ShowPage = Callable[[Visit], Awaitable[Shown]]
-Act = Callable[[Visit, actions.Form], Awaitable[Shown]]
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A page: where it stands, whom it lets in, and what it shows."""
-
-    path: str
-    right: Right
-    show: ShowPage
-
-
-@dataclass(frozen=True, slots=True)
-class Action:
-    """Something that is done by posting a form."""
-
-    path: str
-    right: Right
-    act: Act
-
-
-PAGES = (
-    Page("", Right.READ, pages.overview),
-    Page("/stock", Right.READ, pages.stock),
-    Page("/stock/{sku_ref}", Right.READ, pages.sku),
-    Page("/orders", Right.READ, pages.orders),
-    Page("/orders/{order_id}", Right.READ, pages.order),
-    Page("/codes/{place}", Right.READ, pages.code),
-    Page("/channels", Right.READ, pages.channel_list),
-    Page("/money", Right.MONEY, pages.money),
-)
-ACTIONS = (
-    Action("/channels/{name}/pause", Right.OPERATE, actions.pause),
-    Action("/channels/{name}/resume", Right.OPERATE, actions.resume),
-    Action("/channels/{name}/sync", Right.OPERATE, actions.sync),
-    Action("/codes/{place}/reveal", Right.REVEAL, actions.reveal),
-    Action("/orders/{order_id}/replace", Right.OPERATE, actions.replace),
-    Action("/orders/{order_id}/approve", Right.OPERATE, actions.approve),
-    Action("/orders/{order_id}/cancel", Right.OPERATE, actions.cancel),
-)
 
 
 class ConsoleServer:
@@ -109,18 +70,20 @@ class ConsoleServer:
     # Signing in and out.
 
     async def _sign_in_page(self, raw: web.Request) -> web.Response:
-        return self._render(Shown("sign_in.html", {"problem": None}), None, raw)
+        return await self._render(Shown("sign_in.html", {"problem": None}), None, raw)
 
     async def _sign_in(self, raw: web.Request) -> web.Response:
         address = raw.remote or "unknown"
         if _from_elsewhere(raw):
-            return self._sorry(Problem(403, ENGLISH["wrong"], ENGLISH["form_old"]), None, raw)
+            return await self._sorry(Problem(403, ENGLISH["wrong"], ENGLISH["form_old"]), None, raw)
         if self._limiter.wait_seconds(address):
-            return self._render(Shown("sign_in.html", {"problem": ENGLISH["too_many"]}, 429), None, raw)
+            return await self._render(Shown("sign_in.html", {"problem": ENGLISH["too_many"]}, 429), None, raw)
         token = find_token(self._services.tokens, str((await raw.post()).get("token", "")).strip())
         if token is None:
             self._limiter.failed(address)
-            return self._render(Shown("sign_in.html", {"problem": ENGLISH["token_wrong"]}, 401), None, raw)
+            return await self._render(
+                Shown("sign_in.html", {"problem": ENGLISH["token_wrong"]}, 401), None, raw
+            )
         # A session that was there before is not taken over: whoever planted it would share the new one.
         self._sessions.close(raw.cookies.get(COOKIE))
         response = web.Response(status=303, headers={**SECURITY_HEADERS, "Location": ROOT})
@@ -167,7 +130,7 @@ class ConsoleServer:
                 raise web.HTTPSeeOther(f"{ROOT}/sign-in")
             form = {name: value for name, value in (await raw.post()).items() if isinstance(value, str)}
             if _from_elsewhere(raw) or not session.posted(form.get("csrf", "")):
-                return self._sorry(Problem(403, ENGLISH["wrong"], ENGLISH["form_old"]), session, raw)
+                return await self._sorry(Problem(403, ENGLISH["wrong"], ENGLISH["form_old"]), session, raw)
             visit = self._visit(session, raw)
             return await self._guarded(action.right, session, raw, lambda: action.act(visit, form))
 
@@ -189,7 +152,7 @@ class ConsoleServer:
             if not session.token.may(right):
                 detail = ENGLISH["not_allowed_help"] % ", ".join(roles_with(right))
                 raise Problem(403, ENGLISH["not_allowed"], detail)
-            return self._render(await work(), session, raw)
+            return await self._render(await work(), session, raw)
         except web.HTTPRedirection as redirection:
             headers = {**SECURITY_HEADERS, "Location": redirection.headers["Location"]}
             return web.Response(status=redirection.status, headers=headers)
@@ -198,13 +161,23 @@ class ConsoleServer:
             if problem is None:
                 _log.exception("console.failed", path=raw.path)
                 problem = Problem(500, ENGLISH["wrong"], "The log of the daemon tells more.")
-            return self._sorry(problem, session, raw)
+            return await self._sorry(problem, session, raw)
 
-    def _sorry(self, problem: Problem, session: Session | None, raw: web.Request) -> web.Response:
-        return self._render(Shown("sorry.html", {"problem": problem}, problem.status), session, raw)
+    async def _sorry(self, problem: Problem, session: Session | None, raw: web.Request) -> web.Response:
+        return await self._render(Shown("sorry.html", {"problem": problem}, problem.status), session, raw)
 
-    def _render(self, shown: Shown, session: Session | None, raw: web.Request) -> web.Response:
-        return self._renderer.page(shown, session, self._services, raw.path.removeprefix(ROOT))
+    async def _render(self, shown: Shown, session: Session | None, raw: web.Request) -> web.Response:
+        here = raw.path.removeprefix(ROOT)
+        standing = NOTHING_STANDS if session is None else await self._standing()
+        return self._renderer.page(shown, session, self._services, here, standing)
+
+    async def _standing(self) -> Standing:
+        """What every page tells; a page without it is better than none while the database is away."""
+        try:
+            async with self._services.pool.acquire() as conn:
+                return Standing(await stopped(conn), await unseen_alerts(conn))
+        except DATABASE_FAILURES:
+            return NOTHING_STANDS
 
 
 def _from_elsewhere(raw: web.Request) -> bool:

@@ -11,8 +11,9 @@ from typing import Generic, TypeVar
 from aiohttp import web
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from core.views.guard import StoppedView
 from web.access import Right
-from web.console import drawing
+from web.console import drawing, pictures
 from web.console.sessions import Session
 from web.console.words import ENGLISH
 from web.services import Services
@@ -59,6 +60,17 @@ class Shown:
     template: str
     values: Mapping[str, object] = field(default_factory=dict)
     status: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What every page tells: what is stopped, and how many alerts nobody has acknowledged."""
+
+    stopped: tuple[StoppedView, ...]
+    unseen_alerts: int
+
+
+NOTHING_STANDS = Standing((), 0)
 
 
 class Remembered(Generic[T]):
@@ -112,10 +124,23 @@ class Renderer:
             age=drawing.age,
             moment=drawing.moment,
             tone=drawing.tone,
+            seconds=pictures.seconds,
+            days=drawing.days,
+            cover_tone=drawing.cover_tone,
         )
-        self._templates.globals.update(w=ENGLISH, cell=drawing.cell, channel_tone=drawing.channel_tone)
+        self._templates.globals.update(
+            w=ENGLISH,
+            cell=drawing.cell,
+            channel_tone=drawing.channel_tone,
+            trouble_tone=drawing.trouble_tone,
+            histogram=pictures.histogram,
+            part_gauge=pictures.part_gauge,
+            alert_gauge=pictures.alert_gauge,
+        )
 
-    def page(self, shown: Shown, session: Session | None, services: Services, here: str) -> web.Response:
+    def page(
+        self, shown: Shown, session: Session | None, services: Services, here: str, standing: Standing
+    ) -> web.Response:
         """A whole page."""
         rights = {right.value: session is not None and session.token.may(right) for right in Right}
         text = self._templates.get_template(shown.template).render(
@@ -123,6 +148,7 @@ class Renderer:
             now=services.now(),
             here=here,
             session=session,
+            standing=standing,
             may=rights,
             notice=session.take_notice() if session is not None else None,
         )

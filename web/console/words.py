@@ -1,10 +1,13 @@
-"""Tells the console's texts, all of them, in one place where they can be translated."""
+"""Tells the console's texts, where they can be translated; those on offers and alerts are in offer_words."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from web.console.offer_words import OFFERS
+
 ENGLISH: Mapping[str, str] = {
+    **OFFERS,
     "language": "en",
     "product": "consignd",
     "skip": "Skip to the content",
@@ -14,6 +17,10 @@ ENGLISH: Mapping[str, str] = {
     "orders": "Orders",
     "channels": "Channels",
     "money": "Money",
+    "prices": "Prices",
+    "rates": "Rates",
+    "alerts": "Alerts",
+    "switches": "Switches",
     "sign_in": "Sign in",
     "sign_out": "Sign out",
     "sign_in_with": "Sign in with your access token",
@@ -94,7 +101,41 @@ ENGLISH: Mapping[str, str] = {
     "refused": "refused",
     "differs": "shows something else",
     "unknown": "not told yet",
-    "matrix_help": "Each cell shows quantity and price on the channel. Open it to see why.",
+    "matrix_help": "Each cell: wanted → published → observed. Open it to see why.",
+    "sold_a_day": "A day",
+    "sold_a_day_help": "Sold a day, from measured sales",
+    "lasts": "Lasts",
+    "lasts_help": "Days of cover: free codes over those sold a day",
+    "sort": "Sort",
+    "order_ref_word": "by reference",
+    "order_cover": "shortest cover first",
+    "order_trouble": "worst trouble first",
+    "all_skus": "All SKUs",
+    "any_trouble": "Anything wrong",
+    "trouble_refused": "refused",
+    "trouble_in_doubt": "in doubt",
+    "trouble_drifted": "drifted",
+    "trouble_guarded": "closed by the guard",
+    "trouble_no_price": "no price",
+    "trouble_price_held": "price held",
+    "trouble_stopped": "stopped",
+    "trouble_paused": "paused",
+    "trouble_held_back": "held back",
+    "page_of": "Page %s of %s",
+    "skus_found": "%s SKUs",
+    "previous": "Previous",
+    "next": "Next",
+    "tags": "Tags",
+    "sellable": "Can be sold",
+    "rules_in_force": "Rules in force",
+    "value": "Value",
+    "holds_for_all": "For all listings of this SKU",
+    "now_wanted": "wanted",
+    "now_told": "may be told now",
+    "now_showing": "may be showing",
+    "price_ladder": "Price ladder",
+    "stop_sku": "Stop this SKU",
+    "release_sku": "Let this SKU sell again",
     "no_stock": "Nothing here yet. Import codes, and their SKUs appear.",
     "no_match": "No SKU matches.",
     "next_page": "Next page",

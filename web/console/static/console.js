@@ -83,6 +83,8 @@
     panelAddress = link.href.split("#")[0];
     const page = await load(link.href);
     if (!page) return;
+    // What stands is told by the page below already.
+    page.getElementById("standing")?.remove();
     panelContent.replaceChildren(...document.adoptNode(page.getElementById("content")).childNodes);
     if (!panel.open) panel.showModal();
     const part = link.hash && panelContent.querySelector(link.hash);
@@ -104,6 +106,6 @@
 
   if (live) {
     listen();
-    setInterval(() => { ["orders", "stock", "channels", "money"].forEach((part) => waiting.add(part)); soon(); }, LONGEST_PAUSE_MS);
+    setInterval(() => { ["orders", "stock", "channels", "money", "alerts", "prices"].forEach((part) => waiting.add(part)); soon(); }, LONGEST_PAUSE_MS);
   }
 })();

@@ -1,0 +1,81 @@
+"""Decides which pages and actions the console has, where each stands, and whom it lets in."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from web.access import Right
+from web.console import (
+    actions,
+    alert_actions,
+    alert_pages,
+    pages,
+    price_actions,
+    price_pages,
+    standing_actions,
+    standing_pages,
+    stock_pages,
+)
+from web.console.forms import Form
+from web.console.visit import Shown, Visit
+
+ShowPage = Callable[[Visit], Awaitable[Shown]]
+Act = Callable[[Visit, Form], Awaitable[Shown]]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page: where it stands, whom it lets in, and what it shows."""
+
+    path: str
+    right: Right
+    show: ShowPage
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Something that is done by posting a form."""
+
+    path: str
+    right: Right
+    act: Act
+
+
+PAGES = (
+    Page("", Right.READ, pages.overview),
+    Page("/stock", Right.READ, stock_pages.matrix),
+    Page("/stock/{sku_ref}", Right.READ, stock_pages.sku),
+    Page("/prices", Right.READ, price_pages.prices),
+    Page("/prices/{listing_id}", Right.READ, price_pages.ladder),
+    Page("/rates", Right.READ, price_pages.rates),
+    Page("/orders", Right.READ, pages.orders),
+    Page("/orders/{order_id}", Right.READ, pages.order),
+    Page("/codes/{place}", Right.READ, pages.code),
+    Page("/channels", Right.READ, standing_pages.channel_list),
+    Page("/switches", Right.READ, standing_pages.switches),
+    Page("/switches/turn", Right.OPERATE, standing_pages.confirm),
+    Page("/alerts", Right.READ, alert_pages.inbox),
+    Page("/alerts/messages", Right.READ, alert_pages.messages),
+    Page("/alerts/{incident_id}", Right.READ, alert_pages.alert),
+    Page("/money", Right.MONEY, pages.money),
+)
+ACTIONS = (
+    Action("/channels/{name}/pause", Right.OPERATE, actions.pause),
+    Action("/channels/{name}/resume", Right.OPERATE, actions.resume),
+    Action("/channels/{name}/sync", Right.OPERATE, actions.sync),
+    Action("/codes/{place}/reveal", Right.REVEAL, actions.reveal),
+    Action("/orders/{order_id}/replace", Right.OPERATE, actions.replace),
+    Action("/orders/{order_id}/approve", Right.OPERATE, actions.approve),
+    Action("/orders/{order_id}/cancel", Right.OPERATE, actions.cancel),
+    Action("/switches/turn", Right.OPERATE, standing_actions.turn),
+    Action("/drift/{drift_id}/decide", Right.OPERATE, standing_actions.decide_drift),
+    Action("/drift/clear", Right.OPERATE, standing_actions.clear_drift),
+    Action("/guard/open", Right.OPERATE, standing_actions.open_guard),
+    Action("/prices/holds/{hold_id}/decide", Right.OPERATE, price_actions.decide),
+    Action("/prices/{listing_id}/sign", Right.OPERATE, price_actions.sign),
+    Action("/prices/exceptions/{exception_id}/revoke", Right.OPERATE, price_actions.revoke),
+    Action("/rates", Right.OPERATE, price_actions.tell_rate),
+    Action("/alerts/messages/retry", Right.OPERATE, alert_actions.retry),
+    Action("/alerts/{incident_id}/acknowledge", Right.OPERATE, alert_actions.acknowledge_one),
+)
