@@ -89,27 +89,11 @@ class PriceBook:
 
     def rule_for(self, sku: SkuFacts, listing_ref: ListingRef, now: datetime) -> PriceRule:
         """What holds for a listing of a SKU now, step by step, with where each comes from."""
-        layers = [layer for layer in self._layers(sku, listing_ref) if layer.span.holds(now)]
-        given: dict[str, str] = {}
-        pick = _Picker(layers, given)
-        rounding = pick.last("rounding", lambda layer: layer.rounding, Rounding())
-        return PriceRule(
-            markup_ppm=pick.last("markup", lambda layer: layer.markup_ppm, 0),
-            floor_margin_ppm=pick.last("floor", lambda layer: layer.floor_margin_ppm, None),
-            rounding_minor=rounding.minor,
-            ending_minor=rounding.ending_minor,
-            direction=rounding.direction,
-            target=pick.last("target", _dated(now, lambda layer: layer.target), None),
-            pressure=pick.last("pressure", _dated(now, lambda layer: layer.pressure), None),
-            demand=pick.last("demand", _dated(now, lambda layer: layer.demand), None),
-            rival=pick.last("rival", _dated(now, lambda layer: layer.rival), None),
-            windows=pick.last("windows", lambda layer: layer.windows, ()),
-            ceiling=pick.last("ceiling", _dated(now, lambda layer: layer.ceiling), None),
-            brake=pick.last("brake", _dated(now, lambda layer: layer.brake), None),
-            spending=pick.last("budget", _dated(now, lambda layer: layer.spending), Spending()),
-            rate_max_age=pick.last("rates", lambda layer: layer.rate_max_age, RATE_MAX_AGE),
-            given=given,
-        )
+        return _merged(self.layers(sku, listing_ref), now)
+
+    def rules_at(self, now: datetime) -> RulesAt:
+        """The same for many listings at one moment."""
+        return RulesAt(self, now)
 
     @property
     def moves_by_itself(self) -> bool:
@@ -117,10 +101,55 @@ class PriceBook:
         layers = (self.everywhere, self.channel, *self.by_listing.values())
         return any(_moves(layer) for layer in (*layers, *(each.layer for each in self.by_sku)))
 
-    def _layers(self, sku: SkuFacts, listing_ref: ListingRef) -> list[PriceLayer]:
+    def layers(self, sku: SkuFacts, listing_ref: ListingRef) -> list[PriceLayer]:
+        """All layers that concern a listing, the strongest last, whether or not they hold now."""
         own = self.by_listing.get(listing_ref)
         fitting = [each.layer for each in self.by_sku if each.match.fits(sku)]
         return [self.everywhere, *fitting, self.channel, *([own] if own else [])]
+
+
+@dataclass(frozen=True, slots=True)
+class RulesAt:
+    """The rules of a book at one moment; listings that the same layers fit share one, and it is made once."""
+
+    book: PriceBook
+    now: datetime
+    made: dict[tuple[int, ...], PriceRule] = field(default_factory=dict)
+
+    def rule_for(self, sku: SkuFacts, listing_ref: ListingRef) -> PriceRule:
+        """What holds for a listing of a SKU."""
+        layers = self.book.layers(sku, listing_ref)
+        # Layers live as long as their book, so where they stand in memory names them.
+        names = tuple(map(id, layers))
+        rule = self.made.get(names)
+        if rule is None:
+            rule = self.made[names] = _merged(layers, self.now)
+        return rule
+
+
+def _merged(every: Sequence[PriceLayer], now: datetime) -> PriceRule:
+    """Step by step what the last layer says that holds now."""
+    layers = [layer for layer in every if layer.span.holds(now)]
+    given: dict[str, str] = {}
+    pick = _Picker(layers, given)
+    rounding = pick.last("rounding", lambda layer: layer.rounding, Rounding())
+    return PriceRule(
+        markup_ppm=pick.last("markup", lambda layer: layer.markup_ppm, 0),
+        floor_margin_ppm=pick.last("floor", lambda layer: layer.floor_margin_ppm, None),
+        rounding_minor=rounding.minor,
+        ending_minor=rounding.ending_minor,
+        direction=rounding.direction,
+        target=pick.last("target", _dated(now, lambda layer: layer.target), None),
+        pressure=pick.last("pressure", _dated(now, lambda layer: layer.pressure), None),
+        demand=pick.last("demand", _dated(now, lambda layer: layer.demand), None),
+        rival=pick.last("rival", _dated(now, lambda layer: layer.rival), None),
+        windows=pick.last("windows", lambda layer: layer.windows, ()),
+        ceiling=pick.last("ceiling", _dated(now, lambda layer: layer.ceiling), None),
+        brake=pick.last("brake", _dated(now, lambda layer: layer.brake), None),
+        spending=pick.last("budget", _dated(now, lambda layer: layer.spending), Spending()),
+        rate_max_age=pick.last("rates", lambda layer: layer.rate_max_age, RATE_MAX_AGE),
+        given=given,
+    )
 
 
 @dataclass(frozen=True, slots=True)
