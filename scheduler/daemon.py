@@ -154,8 +154,8 @@ class Daemon:
             self.callback_url if self._settings.web.public_url else None,
             self._metrics.note,
             self._metrics.note_lags,
-            match_terms(self._settings, channel_id, name),
             self._wake_pushes,
+            match_terms(self._settings, channel_id, name),
         )
         pace = Pace(
             push_seconds=sync.push_interval_seconds,

@@ -75,10 +75,10 @@ class Drive:
     note: Callable[[str, str, bool], None]
     # Seconds from sales elsewhere to the acknowledgement of what was left, by channel.
     note_lags: Callable[[str, Sequence[float]], None]
-    # How the channel's lines are held against ours; None: by nobody here.
-    match_terms: MatchTerms | None = None
     # Stock is shared: what one channel sells, or gives back, every channel has to show.
     wake_pushes: Callable[[], None]
+    # How the channel's lines are held against ours; None: by nobody here.
+    match_terms: MatchTerms | None = None
 
 
 class ChannelDriver:
