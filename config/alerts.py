@@ -11,7 +11,6 @@ from typing import Annotated, Literal, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from apprise import Apprise
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, SecretStr, model_validator
 
 from config.alert_defaults import BY_NAME, DEFAULT_RULES
@@ -71,6 +70,9 @@ def _clock(written: object) -> time:
 
 
 def _address(url: SecretStr) -> SecretStr:
+    # Half a second to load, which only those pay who have routes.
+    from apprise import Apprise  # noqa: PLC0415
+
     if Apprise.instantiate(url.get_secret_value()) is None:
         raise ValueError(
             "not an address that alerts can be sent to: write an apprise URL, such as tgram://TOKEN/CHAT, "

@@ -7,31 +7,12 @@ from pathlib import Path
 
 import click
 
-from scheduler.cli.alerts import alerts
-from scheduler.cli.channels import channels
-from scheduler.cli.checking import check, migrate
-from scheduler.cli.codes import codes
-from scheduler.cli.configuring import config
-from scheduler.cli.connectors import connectors
-from scheduler.cli.demo import demo
 from scheduler.cli.exits import Exit, exit_of, told_in_help
-from scheduler.cli.importing import import_codes
-from scheduler.cli.keys import keys
-from scheduler.cli.ledger import ledger
-from scheduler.cli.orders import orders
-from scheduler.cli.price_group import price
-from scheduler.cli.rates import rates
-from scheduler.cli.running import run
+from scheduler.cli.lazy import LazyGroup, Place
 from scheduler.cli.session import Session, Terminated
-from scheduler.cli.splits import splits
-from scheduler.cli.standing import drift, guard, let_go, show_stopped, stop_selling
-from scheduler.cli.stock import stock
-from scheduler.cli.stock_rules import explain_skus, tag_skus
-from scheduler.cli.stock_simulate import simulate_stock
-from scheduler.cli.syncing import sync
 
 
-class _Root(click.Group):
+class _Root(LazyGroup):
     """The group above all commands. Errors that are click's own it leaves to click, which ends with 2."""
 
     def invoke(self, ctx: click.Context) -> object:
@@ -84,33 +65,77 @@ def main(file: Path | None, log_level: str | None) -> None:
     """
 
 
-_COMMANDS = (
-    run,
-    demo,
-    migrate,
-    check,
-    import_codes,
-    stock,
-    orders,
-    codes,
-    channels,
-    stop_selling,
-    let_go,
-    show_stopped,
-    drift,
-    guard,
-    alerts,
-    sync,
-    ledger,
-    splits,
-    price,
-    rates,
-    keys,
-    connectors,
-    config,
-)
+_PLACES = {
+    "run": Place(
+        "scheduler.cli.running:run",
+        "Run the daemon: publish, take orders, deliver, serve the API and the console, until Ctrl-C.",
+    ),
+    "demo": Place(
+        "scheduler.cli.demo:demo",
+        "Play a whole life: three sandbox marketplaces with shoppers, and consignd serving them.",
+    ),
+    "migrate": Place(
+        "scheduler.cli.checking:migrate",
+        "Bring the database's schema up to this program's; harmless when it is.",
+    ),
+    "check": Place(
+        "scheduler.cli.checking:check",
+        "Check every promise that the database can show; ends with 0 only when all hold.",
+    ),
+    "import": Place(
+        "scheduler.cli.importing:import_codes",
+        "Import a FILE of codes: CSV, TSV, text with a code a line, or Excel.",
+    ),
+    "stock": Place(
+        "scheduler.cli.stock_group:stock",
+        "Show SKUs and why their offers are as they are; add, price, link and withdraw.",
+    ),
+    "orders": Place(
+        "scheduler.cli.orders:orders", "Show orders, decide about those that wait, and replace invalid codes."
+    ),
+    "codes": Place(
+        "scheduler.cli.codes:codes",
+        "Trace, quarantine or reveal one code; PLACE is where it stands, lane.shelf.slot, as orders show it.",
+    ),
+    "channels": Place("scheduler.cli.channels:channels", "Show, test, pause and resume channels."),
+    "stop": Place(
+        "scheduler.cli.standing:stop_selling",
+        "Take everything, a channel or a SKU off sale at once, and refuse new reservations of it.",
+    ),
+    "go": Place("scheduler.cli.standing:let_go", "Let what was stopped sell again."),
+    "stopped": Place(
+        "scheduler.cli.standing:show_stopped", "Show what is stopped, and what the guard has closed."
+    ),
+    "drift": Place(
+        "scheduler.cli.standing:drift", "Show and decide what channels show otherwise than they were told."
+    ),
+    "guard": Place(
+        "scheduler.cli.standing:guard",
+        "Show and open what the guard closed before a channel would punish us.",
+    ),
+    "alerts": Place(
+        "scheduler.cli.alerts:alerts", "Show and acknowledge alerts, and try the routes they are told by."
+    ),
+    "sync": Place(
+        "scheduler.cli.syncing:sync",
+        "Have channels read, compared and published now, or look at what that would do.",
+    ),
+    "ledger": Place(
+        "scheduler.cli.ledger:ledger", "Show balances, and explain how an order's money was split."
+    ),
+    "splits": Place("scheduler.cli.splits:splits", "Look at split plans: who gets what of a sale."),
+    "price": Place(
+        "scheduler.cli.price_group:price",
+        "Prices: how one comes about, which wait for a person, and who signed below the floor.",
+    ),
+    "rates": Place(
+        "scheduler.cli.rates:rates", "Exchange rates: what prices in another currency are worked out with."
+    ),
+    "keys": Place("scheduler.cli.keys:keys", "Show and rotate the keys that seal the codes."),
+    "connectors": Place(
+        "scheduler.cli.connectors:connectors", "Show the installed connectors, or start a new one."
+    ),
+    "config": Place("scheduler.cli.configuring:config", "Look at the settings."),
+}
 
-for command in _COMMANDS:
-    main.add_command(command)
-for command in (explain_skus, tag_skus, simulate_stock):
-    stock.add_command(command)
+main.places = _PLACES
