@@ -1,0 +1,1 @@
+"""Looks at the console in a real browser."""
