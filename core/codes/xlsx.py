@@ -12,9 +12,6 @@ from itertools import chain
 from typing import IO, Protocol
 from xml.etree.ElementTree import ParseError
 
-from openpyxl import load_workbook
-from openpyxl.utils.exceptions import InvalidFileException
-
 from core.codes.rows import Reason, Refused
 from core.errors import UnreadableFile
 
@@ -24,7 +21,6 @@ _MOST_DIGITS = 15
 _DAMAGES = (
     AttributeError,
     EOFError,
-    InvalidFileException,
     LookupError,
     NotImplementedError,
     ParseError,
@@ -72,6 +68,9 @@ def sheet_rows(
 
 
 def _rows(where: str, file: IO[bytes], amounts: bool) -> Iterator[tuple[int, list[str] | Refused]]:
+    # A fifth of a second to load, which only those pay who read such a file.
+    from openpyxl import load_workbook  # noqa: PLC0415
+
     book = load_workbook(file, read_only=True, data_only=False)
     try:
         held: Iterator[tuple[int, list[str] | Refused]] | None = None

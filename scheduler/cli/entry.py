@@ -65,6 +65,7 @@ def main(file: Path | None, log_level: str | None) -> None:
     """
 
 
+# Groups whose commands stand in several files are put together in a file of their own, such as stock_group.py.
 _PLACES = {
     "run": Place(
         "scheduler.cli.running:run",
@@ -121,7 +122,8 @@ _PLACES = {
         "Have channels read, compared and published now, or look at what that would do.",
     ),
     "ledger": Place(
-        "scheduler.cli.ledger:ledger", "Show balances, and explain how an order's money was split."
+        "scheduler.cli.ledger_group:ledger",
+        "Show balances, verify and close the books, and explain how an order's money was split.",
     ),
     "splits": Place("scheduler.cli.splits:splits", "Look at split plans: who gets what of a sale."),
     "price": Place(

@@ -58,8 +58,14 @@ def test_the_help_loads_no_heavy_library(tmp_path: Path, arguments: list[str]) -
     assert loaded_by(tmp_path, *arguments) == set()
 
 
-def test_settings_without_routes_are_read_without_the_library_of_routes(tmp_path: Path) -> None:
-    assert not loaded_by(tmp_path, "config", "check") & {"apprise", "requests", "apscheduler", "uvloop"}
+def test_settings_are_judged_without_the_libraries_of_routes_and_of_excel(tmp_path: Path) -> None:
+    assert not loaded_by(tmp_path, "config", "check") & {
+        "apprise",
+        "requests",
+        "apscheduler",
+        "openpyxl",
+        "uvloop",
+    }
 
 
 def test_every_command_is_where_the_help_says_and_says_the_same() -> None:
