@@ -31,8 +31,14 @@ class Explained:
 async def matrix(visit: Visit) -> Shown:
     """SKUs by channels."""
     services, wanted, page = visit.services, _wanted(visit), page_of(visit.query("page"))
+
+    async def read() -> MatrixPage:
+        """Orders all SKUs, which costs some tenths of a second with many thousands of listings."""
+        async with services.pool.acquire() as conn:
+            return await matrix_page(conn, wanted, services.now(), page=page, size=_SKUS_PER_PAGE)
+
+    found = await visit.memory.get(f"matrix {page} {wanted}", read, MatrixPage)
     async with services.pool.acquire() as conn:
-        found = await matrix_page(conn, wanted, services.now(), page=page, size=_SKUS_PER_PAGE)
         names = [channel.name for channel in await channels(conn, services.now())]
     chosen = {
         "text": wanted.text or "",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -19,6 +20,7 @@ from web.console.words import ENGLISH
 from web.services import Services
 
 T = TypeVar("T")
+_REMEMBERED_AT_MOST = 64
 
 SECURITY_HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": (
@@ -97,11 +99,14 @@ class Memory:
     """What the console remembers between pages, for everybody."""
 
     def __init__(self) -> None:
-        self.by_name: dict[str, Remembered[object]] = {}
+        self.by_name: OrderedDict[str, Remembered[object]] = OrderedDict()
 
     async def get(self, name: str, read: Callable[[], Awaitable[T]], kind: type[T]) -> T:
         """A remembered value by name."""
         kept = self.by_name.setdefault(name, Remembered(2.0))
+        self.by_name.move_to_end(name)
+        if len(self.by_name) > _REMEMBERED_AT_MOST:
+            self.by_name.popitem(last=False)
         value = await kept.get(read)
         assert isinstance(value, kind), f"{name} was remembered as another kind"
         return value
