@@ -65,7 +65,7 @@ def main(file: Path | None, log_level: str | None) -> None:
     """
 
 
-# Groups whose commands stand in several files are put together in a file of their own, such as stock_group.py.
+# Groups whose commands stand in several files are put together in one of their own, such as stock_group.py.
 _PLACES = {
     "run": Place(
         "scheduler.cli.running:run",
