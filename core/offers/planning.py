@@ -46,6 +46,8 @@ class SkuStock:
     def facts_at(self, now: datetime) -> SkuFacts:
         """What rules look at, with how long the code that is sold next stays valid."""
         expiries = [shelf.expires_at for shelf in self.shelves if shelf.free > 0 and shelf.expires_at]
+        if not expiries and self.facts.validity is None:
+            return self.facts
         return replace(self.facts, validity=min(expiries) - now if expiries else None)
 
     def free_after(self, moment: datetime) -> int:
@@ -60,14 +62,15 @@ class SkuStock:
         """The dearest of the free codes in each currency: a price must not lose money on any of them."""
         dearest: dict[str, int] = {}
         for shelf in self.shelves:
-            if shelf.free > 0 and shelf.unit_cost_minor is not None and shelf.currency is not None:
-                known = dearest.get(shelf.currency, shelf.unit_cost_minor)
-                dearest[shelf.currency] = max(known, shelf.unit_cost_minor)
+            cost_minor, currency = shelf.unit_cost_minor, shelf.currency
+            if shelf.free > 0 and cost_minor is not None and currency is not None:
+                dearest[currency] = max(dearest.get(currency, cost_minor), cost_minor)
         return tuple(Money(minor, currency) for currency, minor in sorted(dearest.items()))
 
     def currencies(self) -> set[str]:
         """Those of base prices and costs."""
-        return {*self.base_price_minor, *(cost.currency for cost in self.dearest_costs())}
+        costs = {each.currency for each in self.shelves if each.free > 0 and each.unit_cost_minor is not None}
+        return {*self.base_price_minor, *(currency for currency in costs if currency is not None)}
 
 
 @dataclass(frozen=True, slots=True)

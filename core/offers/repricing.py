@@ -6,6 +6,7 @@ without locks; only the offers that differ are marked, and worked out again when
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,8 +30,10 @@ _SKUS_OF_LISTINGS = _SQL["skus_of_listings"]
 _OFFERS_OF_CHANNEL = _SQL["offers_of_channel"]
 _LAST_WORKED_OUT = _SQL["last_worked_out"]
 
-# A chunk is worked out in one go: larger ones would keep callbacks waiting for their answers.
-CHUNK_SKUS = 100
+# Facts are read by chunks, since each costs some twenty statements. Prices are worked out a few at a time:
+# more in one go would keep callbacks waiting for their answers.
+CHUNK_SKUS = 250
+_DECIDED_AT_ONCE = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +104,17 @@ class Repricing:
             closures = await read_closures(conn, sku_ids, ids)
             terms = {self._terms.channel_id: self._terms}
             cases = await read_cases(conn, rows, stocks, terms, now)
-            plans = decide_all(cases, closures, set(ids))
-            differing = [
-                listing_id
-                for listing_id, plan in plans.items()
-                if listing_id in before and _differs(before[listing_id], plan)
+        differing: list[ListingId] = []
+        # Who will be worked out anyhow need not be worked out here.
+        looked_at = [case for case in cases if case.row.listing_id in before]
+        for start in range(0, len(looked_at), _DECIDED_AT_ONCE):
+            plans = decide_all(looked_at[start : start + _DECIDED_AT_ONCE], closures, set(ids))
+            differing += [
+                listing_id for listing_id, plan in plans.items() if _differs(before[listing_id], plan)
             ]
-            if differing:
+            await asyncio.sleep(0)
+        if differing:
+            async with self._pool.acquire() as conn:
                 await dirty_listings(conn, differing, now)
         return Repriced(len(rows), len(differing))
 
