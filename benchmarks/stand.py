@@ -18,7 +18,8 @@ from core.db.migrate import migrate
 from core.db.pool import Connection, Pool, open_pool
 from core.db.queries import load_queries
 from core.money.ledger import publish_plan
-from core.money.splits import Base, Party, SplitPlan, SplitRule
+from core.money.plans.rules import Base
+from core.money.plans.stored import EarlyRule, early_plan
 from core.offers.price.book import PriceBook
 from core.offers.stock.rules import StockRule
 from core.offers.terms import ChannelTerms, Shortage
@@ -29,14 +30,14 @@ _FOLDER_MODE = 0o711  # root's server runs as another user, who must pass throug
 _SEED_SECONDS = 1800.0
 _NUMBERS = itertools.count(1)
 
-PLAN = SplitPlan.of(
+PLAN = early_plan(
     "bench",
     1,
-    [
-        SplitRule(Party.CHANNEL, rate_ppm=125_000),
-        SplitRule(Party.OPERATOR, base=Base.AFTER_CHANNEL, rate_ppm=50_000),
-        SplitRule(Party.CONSIGNOR, rest=True),
-    ],
+    (
+        EarlyRule("channel", rate_ppm=125_000),
+        EarlyRule("operator", base=Base.AFTER_CHANNEL, rate_ppm=50_000),
+        EarlyRule("consignor", rest=True),
+    ),
 )
 
 

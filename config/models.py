@@ -11,7 +11,6 @@ from config.fields import (
     Amount,
     Currency,
     Name,
-    Percent,
     Port,
     PublicUrl,
     SealingKey,
@@ -115,56 +114,6 @@ class Risk(Table):
         return self
 
 
-class SplitRule(Table):
-    """One party's part of a sale, in the order in which parts are taken; amounts are major units."""
-
-    party: Literal["channel", "operator", "consignor"]
-    base: Literal["gross", "after_channel"] = "gross"
-    rate_percent: Percent | None = None
-    fixed: Amount | None = None
-    currency: Currency | None = None
-    minimum: Amount | None = None
-    maximum: Amount | None = None
-    rest: bool = False
-
-    @model_validator(mode="after")
-    def _makes_sense(self) -> Self:
-        amounts = (self.fixed, self.minimum, self.maximum)
-        if self.rest and (self.rate_percent, *amounts) != (None, None, None, None):
-            raise ValueError("a rule with rest = true takes what is left: remove its rate and amounts")
-        if not self.rest and self.rate_percent is None and self.fixed is None:
-            raise ValueError("the rule takes nothing: write rate_percent, fixed, or rest = true")
-        if any(amount is not None for amount in amounts) and self.currency is None:
-            raise ValueError('fixed, minimum and maximum need a currency: write currency = "EUR"')
-        if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
-            raise ValueError("minimum is above maximum: exchange them")
-        return self
-
-
-class SplitPlan(Table):
-    """Who gets what of a sale: an ordered waterfall whose last rule takes the rest."""
-
-    rules: Annotated[tuple[SplitRule, ...], Field(max_length=32)]
-
-    @model_validator(mode="after")
-    def _gives_everything_away(self) -> Self:
-        if not self.rules:
-            raise ValueError(
-                'the plan is empty: write at least rules = [{ party = "consignor", rest = true }]'
-            )
-        *before, last = self.rules
-        if not last.rest or any(rule.rest for rule in before):
-            raise ValueError("exactly the last rule takes the rest: write rest = true there and nowhere else")
-        channel_taken = False
-        for position, rule in enumerate(before):
-            if rule.base == "after_channel" and not channel_taken:
-                raise ValueError(
-                    f"rule {position + 1} reckons after_channel, but no channel rule stands before it"
-                )
-            channel_taken = channel_taken or rule.party == "channel"
-        return self
-
-
 class Listing(Table):
     """One listing of a channel, where it wants something else than the channel."""
 
@@ -182,6 +131,8 @@ class Channel(Table):
     # Works out and shows what it would publish, and publishes nothing; orders are taken and served.
     dry_run: bool = False
     split: str = "default"
+    # How long the marketplace keeps money before it pays; shares that vest after the hold wait for it.
+    payout_hold_days: Annotated[Whole, Field(le=3_650)] = 0
     poll_interval_seconds: Seconds | None = None
     stock: ChannelStock = ChannelStock()
     price: ChannelPrice = ChannelPrice()

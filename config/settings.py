@@ -21,15 +21,16 @@ from config.models import (
     Channel,
     Keys,
     Log,
-    SplitPlan,
     Sync,
     Web,
 )
+from config.plans import PlanFile
 from config.price import Price
 from config.problems import KeyPath, Problem, SettingsRefused, dotted
 from config.rates import Rates
 from config.secrets import Resolver
 from config.sources import EnvironmentSource, Origins, Tree, find_file, merge, read_document, variables_in
+from config.splits import SplitChoice, SplitPlan, read_plan_files, unknown_choices
 from config.statements import Statements
 from config.stock import Stock, unknown_tiers
 
@@ -85,11 +86,14 @@ class Settings(BaseSettings):
     alerts: Alerts = Alerts()
     statements: Statements = Statements()
     splits: dict[Name, SplitPlan] = {}
+    # Which plan splits which sales, where it is not the channel's own; the first that fits.
+    split_choices: tuple[SplitChoice, ...] = ()
     channels: dict[Name, Channel] = {}
 
     _origins: Origins | None = PrivateAttr(default=None)
     _fetched: Mapping[KeyPath, str] = PrivateAttr(default_factory=dict)
     _warnings: tuple[Problem, ...] = PrivateAttr(default=())
+    _plan_files: Mapping[str, PlanFile] = PrivateAttr(default_factory=dict)
 
     @classmethod
     def settings_customise_sources(
@@ -119,6 +123,7 @@ class Settings(BaseSettings):
         settings, refusals = cls._judge({"data_dir": default_data_dir(environ), **written}, resolver.problems)
         if settings is None:
             raise SettingsRefused(_placed(refusals, origins))
+        settings._plan_files = read_plan_files(settings.splits, found.parent if found else Path())
         settings._origins, settings._fetched = origins, resolver.fetched
         settings._warnings = tuple(
             _placed([*resolver.warnings, *_open_file(resolver, origins)], origins)
@@ -130,6 +135,7 @@ class Settings(BaseSettings):
         cls, written: Tree, known: Sequence[tuple[KeyPath, str]]
     ) -> tuple[Self | None, list[tuple[KeyPath, str]]]:
         refusals = [*known, *_unknown_plans(written), *unknown_tiers(written), *unknown_routes(written)]
+        refusals += unknown_choices(written)
         # The library takes names with a leading underscore for arguments of its own.
         hidden = [name for name in written if name.startswith("_")]
         refusals += [((name,), unknown_key(name, tuple(cls.model_fields))) for name in hidden]
@@ -147,6 +153,10 @@ class Settings(BaseSettings):
     def warnings(self) -> tuple[Problem, ...]:
         """What is allowed but unwise, such as secrets that everyone on the machine may read."""
         return self._warnings
+
+    def plan_file(self, name: str) -> PlanFile | None:
+        """The file of a split plan, where it stands in one."""
+        return self._plan_files.get(name)
 
     def origin(self, path: KeyPath) -> str:
         """Where a value comes from: "default", "consignd.toml:14" or "environment CONSIGND_WEB__PORT"."""

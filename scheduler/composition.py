@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from core.db.migrate import check_schema, migrate
 from core.db.pool import Connection, Pool, open_pool
 from core.errors import SchemaOlder
 from core.money.ledger import Ledger, publish_plan
+from core.money.plans.choice import PlanChoice
 from core.offers.catalogue import ListingBook, add_channel
 from core.offers.outbox import Outbox
 from core.offers.terms import ChannelTerms
@@ -33,8 +34,9 @@ from core.orders.closing import SaleCloser
 from core.orders.fulfilment import Fulfilment
 from core.orders.intake import Intake
 from core.types import ChannelId
+from scheduler.split_plans import plan_choices, written_plan
 from scheduler.stock_terms import stock_policy
-from scheduler.terms import channel_terms, split_plan
+from scheduler.terms import channel_terms
 from web.services import ServedChannel
 
 KEY_FILE = "sealing-keys"
@@ -194,6 +196,12 @@ async def _terms(core: Core, name: str, connector: Connector[Options]) -> Channe
     settings = core.settings
     written = settings.channels[name]
     async with core.pool.acquire() as conn:
-        plan_id, plan = await publish_plan(conn, split_plan(written.split, settings.splits[written.split]))
+        plan_id, plan = await publish_plan(conn, written_plan(settings, written.split))
+        choices = [await _published(conn, choice) for choice in plan_choices(settings, name)]
         channel_id = await add_channel(conn, name, written.connector, written.currency)
-    return channel_terms(settings, name, channel_id, plan_id, plan, connector.traits)
+    return channel_terms(settings, name, channel_id, plan_id, plan, connector.traits, choices)
+
+
+async def _published(conn: Connection, choice: PlanChoice) -> PlanChoice:
+    plan_id, plan = await publish_plan(conn, choice.plan)
+    return replace(choice, plan_id=plan_id, plan=plan)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 from config import plans as written
 from config.plans import PlanFile
-from config.problems import SettingsRefused
-from core.errors import ConsigndError, InvalidInput
-from core.money.money import Money
+from config.problems import KeyPath, Problem, SettingsRefused, dotted
+from config.settings import Settings
+from config.splits import SplitPlan, SplitRule
+from core.errors import ConsigndError, InvalidInput, PlanRefused
+from core.money.money import Money, percent
+from core.money.plans.choice import PlanChoice
+from core.money.plans.lint import lint
 from core.money.plans.rules import (
     LARGEST_MINOR,
     Base,
@@ -30,8 +35,85 @@ from core.money.plans.rules import (
     Tiers,
     Vesting,
 )
+from core.money.plans.stored import EarlyRule, early_plan
 
 _PPM_OF_PERCENT = 10_000
+_WHOLE_PPM = 1_000_000
+
+
+def split_plan(name: str, table: SplitPlan) -> Plan:
+    """The plan of a table of the settings, by its rules; PlanRefused names the rule that makes no sense."""
+    plan = early_plan(name, 1, tuple(_early(rule) for rule in table.rules))
+    for number, rule in enumerate(plan.rules, 1):
+        if wrong := _wrong_with(plan, number):
+            raise PlanRefused(f"split plan {name}, rule {number} ({rule.party}): {wrong}")
+    return plan
+
+
+def _wrong_with(plan: Plan, number: int) -> str | None:
+    """What the settings' own model cannot see; such rules take what is left, so no sale is ever refused."""
+    rule, before = plan.rules[number - 1], plan.rules[: number - 1]
+    if rule.currency not in (None, plan.currency):
+        return "it is of another currency than a rule before it: write one plan per currency"
+    if rule.party.kind is PartyKind.CHANNEL and rule.base is not Base.GROSS:
+        return "the channel's commission is reckoned of the gross price: write base = gross"
+    if rule.party.kind is PartyKind.CHANNEL and any(each.base is Base.AFTER_CHANNEL for each in before):
+        return "a rule before it reckons after_channel: move the channel's rules to the front"
+    if rule.rest and rule.party.kind is not PartyKind.CONSIGNOR:
+        return "the rest belongs to the consignor: let this rule be the consignor's"
+    total_ppm = sum(each.rate_ppm for each in (*before, rule) if each.base is rule.base)
+    if total_ppm > _WHOLE_PPM:
+        return f"with it the rates of {rule.base} come to {percent(total_ppm)}: keep them within 100 %"
+    return None
+
+
+def written_plan(settings: Settings, name: str) -> Plan:
+    """A split plan of the settings, from its table or its file; SettingsRefused places what is wrong."""
+    file = settings.plan_file(name)
+    if file is None:
+        try:
+            return split_plan(name, settings.splits[name])
+        except ConsigndError as error:
+            raise SettingsRefused([_placed(settings, ("splits", name), str(error))]) from None
+    plan = replace(plan_of(file), name=name)
+    if problems := [file.problem(problem.number, problem.text) for problem in lint(plan)]:
+        raise SettingsRefused(problems)
+    return plan
+
+
+def plan_choices(settings: Settings, channel: str) -> list[PlanChoice]:
+    """What is chosen for some sales of a channel, in order; the plans are not published yet.
+
+    A plan in another currency is for a channel only where it names it.
+    """
+    found = []
+    for number, choice in enumerate(settings.split_choices):
+        plan = written_plan(settings, choice.split)
+        fits = plan.currency in (None, settings.channels[channel].currency)
+        if channel in choice.channels or (not choice.channels and fits):
+            origin = settings.origin(("split_choices", number, "split"))
+            found.append(PlanChoice(0, plan, origin, choice.tags, choice.consignors))
+    return found
+
+
+def _placed(settings: Settings, path: KeyPath, text: str) -> Problem:
+    source, _, line = settings.origin(path).rpartition(":")
+    placed = bool(source) and line.isdigit()
+    where = source if placed else settings.origin(path)
+    return Problem(where, int(line) if placed else None, dotted(path), text)
+
+
+def _early(rule: SplitRule) -> EarlyRule:
+    return EarlyRule(
+        party=rule.party,
+        base=Base(rule.base),
+        rate_ppm=_ppm(rule.rate_percent),
+        fixed_minor=_minor(rule.fixed, rule.currency) or 0,
+        minimum_minor=_minor(rule.minimum, rule.currency),
+        maximum_minor=_minor(rule.maximum, rule.currency),
+        rest=rule.rest,
+        currency=rule.currency,
+    )
 
 
 def plan_of(file: PlanFile) -> Plan:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
 
-from config.models import Channel, Risk, SplitRule
-from config.models import SplitPlan as WrittenPlan
+from config.models import Channel, Risk
 from config.settings import Settings
 from connectors.kit.errors import OptionsRefused
 from connectors.kit.traits import Traits
 from core.errors import InvalidInput
 from core.money.money import Money
-from core.money.splits import Base, Party, SplitPlan, require_currency
-from core.money.splits import SplitRule as Rule
+from core.money.plans.choice import PlanChoice
+from core.money.plans.rules import Plan
+from core.money.plans.waterfall import require_currency
 from core.offers.price_facts import ChangeTerms
 from core.offers.terms import ChannelTerms, Shortage
 from core.orders.risk import RiskRule
@@ -22,16 +23,15 @@ from scheduler.guard_terms import drift_rule, guard_rule
 from scheduler.price_terms import price_book
 from scheduler.stock_terms import channel_stock, channel_tier, listing_stock, stock_policy
 
-_PPM_OF_PERCENT = 10_000
-
-
-def split_plan(name: str, written: WrittenPlan) -> SplitPlan:
-    """A split plan as core knows it; its version is given when it is published."""
-    return SplitPlan.of(name, 1, [_rule(rule) for rule in written.rules])
-
 
 def channel_terms(
-    settings: Settings, name: str, channel_id: ChannelId, plan_id: int, plan: SplitPlan, traits: Traits
+    settings: Settings,
+    name: str,
+    channel_id: ChannelId,
+    plan_id: int,
+    plan: Plan,
+    traits: Traits,
+    plan_choices: Sequence[PlanChoice] = (),
 ) -> ChannelTerms:
     """The terms of a configured channel; raises when its currency fits neither connector nor plan."""
     channel = settings.channels[name]
@@ -39,7 +39,8 @@ def channel_terms(
         raise OptionsRefused(
             f"channels.{name}.currency: this marketplace trades in {traits.currency} only; write that"
         )
-    require_currency(plan, channel.currency)
+    for each in (plan, *(choice.plan for choice in plan_choices)):
+        require_currency(each, channel.currency)
     return ChannelTerms(
         channel_id=channel_id,
         name=name,
@@ -63,6 +64,8 @@ def channel_terms(
         tier=channel_tier(settings, name),
         changes=_changes(name, channel, traits),
         dry_run=channel.dry_run,
+        plan_choices=tuple(plan_choices),
+        payout_hold=timedelta(days=channel.payout_hold_days),
     )
 
 
@@ -99,23 +102,6 @@ def risk_rule(name: str, risk: Risk, currency: str) -> RiskRule:
     except InvalidInput as error:
         raise OptionsRefused(f"channels.{name}.risk: {error}") from None
     return RiskRule(hold_above_minor, refuse_above_minor, risk.hold_above_quantity, currency)
-
-
-def _rule(rule: SplitRule) -> Rule:
-    return Rule(
-        party=Party(rule.party),
-        base=Base(rule.base),
-        rate_ppm=_ppm(rule.rate_percent or Decimal(0)),
-        fixed_minor=_minor(rule.fixed, rule.currency) or 0,
-        minimum_minor=_minor(rule.minimum, rule.currency),
-        maximum_minor=_minor(rule.maximum, rule.currency),
-        rest=rule.rest,
-        currency=rule.currency,
-    )
-
-
-def _ppm(percent: Decimal) -> int:
-    return int(percent * _PPM_OF_PERCENT)
 
 
 def _minor(amount: Decimal | None, currency: str | None) -> int | None:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from core.codes.reservation import ReserveLine, ReserveRequest
 from core.db.pool import Pool
-from core.money.splits import SplitPlan
+from core.money.plans.rules import Plan
 from core.offers.price.book import PriceBook
 from core.offers.stock.rules import StockRule
 from core.offers.terms import ChannelTerms, Shortage
@@ -174,7 +174,7 @@ def request(
     )
 
 
-def terms_of(channel_id: ChannelId, name: str, plan_id: int, plan: SplitPlan) -> ChannelTerms:
+def terms_of(channel_id: ChannelId, name: str, plan_id: int, plan: Plan) -> ChannelTerms:
     """Plain terms in EUR; `dataclasses.replace` says what a test wants otherwise."""
     return ChannelTerms(
         channel_id=channel_id,

@@ -11,18 +11,28 @@ from core.db.arrays import int_array
 from core.db.ids import IdBlocks
 from core.db.pool import Connection, Pool
 from core.db.queries import load_queries
-from core.money.splits import Posting, SplitPlan, plan_to_json
+from core.money.plans.journal import moves, position
+from core.money.plans.refunds import Refunded
+from core.money.plans.rules import Plan
+from core.money.plans.stored import plan_from_json, plan_to_json
+from core.money.posting import Posting
+from core.money.sold import load_sold
 from core.types import Lane, OrderId
 
 _SQL = load_queries("core.money", "ledger.sql")
 _FIND_ACCOUNT = _SQL["find_account"]
 _ADD_ACCOUNT = _SQL["add_account"]
-_SALES_TO_REVERSE = _SQL["sales_to_reverse"]
-_POST_REVERSAL = _SQL["post_reversal"]
-_COPY_NEGATED = _SQL["copy_negated"]
+_FIND_ACCOUNTS = _SQL["find_accounts"]
+_ADD_ACCOUNTS = _SQL["add_accounts"]
+_POST_OF_ORDER = _SQL["post_of_order"]
+_ADD_ENTRIES = _SQL["add_entries"]
 _LATEST_PLAN = _SQL["latest_plan"]
 _LOCK_PLANS = _SQL["lock_plans"]
 _ADD_PLAN = _SQL["add_plan"]
+_SOLD = load_queries("core.money", "sold.sql")
+_ADD_REFUND = _SOLD["add_refund"]
+_DROP_SPLIT_DUE = _SOLD["drop_split_due"]
+_SETTLE_OWED_AS_REFUNDED = _SOLD["settle_owed_as_refunded"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +52,8 @@ class Ledger:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._transaction_ids = IdBlocks(pool, "transaction_id_block")
-        # Reversals take theirs while they hold a connection.
-        self._reversal_ids = IdBlocks(pool, "transaction_id_block")
+        # Whatever is posted within a caller's transaction takes its ids while a connection is held.
+        self._following_ids = IdBlocks(pool, "transaction_id_block")
         self._accounts: dict[tuple[str, str, str, str], int] = {}
 
     async def lay_out(self, sales: Sequence[Sale]) -> tuple[str, ...]:
@@ -74,25 +84,91 @@ class Ledger:
         ]
         return *_columns(transactions, 6), *_columns(entries, 4)
 
-    async def reverse_order(self, conn: Connection, order_id: OrderId, now: datetime) -> int:
-        """Post the exact negative of every sale of an order that stands; how many were reversed."""
-        sales = await conn.fetch(_SALES_TO_REVERSE, order_id)
-        for sale, transaction_id in zip(sales, await self._reversal_ids.take(len(sales), conn), strict=True):
+    async def lay_out_in(self, conn: Connection, sales: Sequence[Sale]) -> tuple[str, ...]:
+        """As `lay_out`, within the caller's transaction."""
+        accounts = await self._accounts_in(conn, [each for sale in sales for each in sale.postings])
+        ids = await self._following_ids.take(len(sales), conn)
+        transactions = [
+            (transaction_id, sale.lane, sale.order_id, sale.line_no, sale.plan_id, number)
+            for number, (transaction_id, sale) in enumerate(zip(ids, sales, strict=True))
+        ]
+        entries = [
+            (number, entry_no, accounts[_key(posting)], posting.amount_minor)
+            for number, sale in enumerate(sales)
+            for entry_no, posting in enumerate(sale.postings, start=1)
+        ]
+        return *_columns(transactions, 6), *_columns(entries, 4)
+
+    async def post(
+        self,
+        conn: Connection,
+        kind: str,
+        sale: Sale,
+        now: datetime,
+        reverses_id: int | None = None,
+    ) -> int:
+        """Post one transaction about a line of an order, within the caller's transaction; its id."""
+        assert conn.is_in_transaction(), "what is posted stands or falls with why it is posted"
+        (transaction_id,) = await self._following_ids.take(1, conn)
+        accounts = await self._accounts_in(conn, sale.postings)
+        about = (sale.order_id, sale.line_no, sale.plan_id, reverses_id)
+        await conn.execute(_POST_OF_ORDER, transaction_id, sale.lane, kind, *about, now)
+        if sale.postings:
             await conn.execute(
-                _POST_REVERSAL,
+                _ADD_ENTRIES,
                 transaction_id,
-                sale["lane"],
-                sale["order_id"],
-                sale["line_no"],
-                sale["plan_id"],
-                sale["transaction_id"],
-                now,
+                [accounts[_key(posting)] for posting in sale.postings],
+                [posting.amount_minor for posting in sale.postings],
             )
-            await conn.execute(_COPY_NEGATED, transaction_id, sale["transaction_id"])
-        return len(sales)
+        return transaction_id
+
+    async def reverse_order(
+        self,
+        conn: Connection,
+        order_id: OrderId,
+        now: datetime,
+        *,
+        actor: str = "",
+        reason: str = "the order was taken back",
+    ) -> int:
+        """Refund whatever is left of an order's sales; how many lines that were.
+
+        What stands on a line's accounts goes back: the exact negative, but for what a plan lets somebody
+        keep. An order whose split is still owed needs none any more.
+        """
+        done = 0
+        for sold in await load_sold(conn, order_id, lock=True):
+            if sold.whole:
+                continue
+            everything = Refunded.everything(sold.split)
+            after = position(sold.split, everything, sold.milestones, now)
+            back = moves(sold.standing, after, sold.split.currency)
+            sale = Sale(order_id, sold.line_no, sold.lane, sold.plan_id, back)
+            posted = await self.post(conn, "refund", sale, now, sold.sale_id)
+            number = sold.refunds + 1
+            await conn.execute(_ADD_REFUND, sold.sale_id, number, posted, None, None, now, actor, reason)
+            await conn.execute(_DROP_SPLIT_DUE, order_id, sold.line_no)
+            done += 1
+        await conn.execute(_SETTLE_OWED_AS_REFUNDED, order_id, now)
+        return done
+
+    async def _accounts_in(
+        self, conn: Connection, postings: Sequence[Posting]
+    ) -> dict[tuple[str, str, str, str], int]:
+        """Ids of accounts, made where missing. Not remembered: our transaction may be rolled back."""
+        keys = sorted({_key(posting) for posting in postings})
+        unknown = [key for key in keys if key not in self._accounts]
+        found = {key: self._accounts[key] for key in keys if key in self._accounts}
+        if unknown:
+            columns = [list(column) for column in zip(*unknown, strict=True)]
+            await conn.execute(_ADD_ACCOUNTS, *columns)
+            for row in await conn.fetch(_FIND_ACCOUNTS, *columns):
+                key = (row["party"], row["party_name"], row["purpose"], row["currency"])
+                found[key] = int(row["account_id"])
+        return found
 
     async def _account_id(self, posting: Posting) -> int:
-        key = (posting.party, posting.party_name, posting.purpose, posting.currency)
+        key = _key(posting)
         if key not in self._accounts:
             account_id: int | None = await self._pool.fetchval(_FIND_ACCOUNT, *key)
             if account_id is None:
@@ -103,19 +179,25 @@ class Ledger:
         return self._accounts[key]
 
 
+def _key(posting: Posting) -> tuple[str, str, str, str]:
+    return posting.party, posting.party_name, posting.purpose, posting.currency
+
+
 def _columns(rows: Sequence[tuple[int, ...]], width: int) -> list[str]:
     """Rows turned into columns; as many columns when there is no row."""
     return [int_array(column) for column in zip(*rows, strict=True)] or ["{}"] * width
 
 
-async def publish_plan(conn: Connection, plan: SplitPlan) -> tuple[int, SplitPlan]:
+async def publish_plan(conn: Connection, plan: Plan) -> tuple[int, Plan]:
     """Make a plan known: its id and version. Other rules under a known name become its next version."""
     async with conn.transaction():
         await conn.execute(_LOCK_PLANS)
         row = await conn.fetchrow(_LATEST_PLAN, plan.name)
-        rules = json.loads(plan_to_json(plan))
-        if row is not None and row["rules"] == rules:
-            return int(row["plan_id"]), replace(plan, version=int(row["version"]))
-        version = 1 if row is None else int(row["version"]) + 1
-        plan_id: int = await conn.fetchval(_ADD_PLAN, plan.name, version, rules)
-        return plan_id, replace(plan, version=version)
+        if row is not None:
+            version = int(row["version"])
+            known = replace(plan, version=version)
+            if plan_from_json(plan.name, version, json.dumps(row["rules"])) == known:
+                return int(row["plan_id"]), known
+        new = replace(plan, version=1 if row is None else int(row["version"]) + 1)
+        plan_id: int = await conn.fetchval(_ADD_PLAN, plan.name, new.version, json.loads(plan_to_json(new)))
+        return plan_id, new

@@ -8,27 +8,40 @@ INSERT INTO account (party, party_name, purpose, currency)
 VALUES ($1::text, $2::text, $3::text, $4::text)
 ON CONFLICT ON CONSTRAINT account_once DO NOTHING
 
--- name: sales_to_reverse
--- What an order posted and nobody has taken back yet.
-SELECT sale.transaction_id, sale.lane, sale.order_id, sale.line_no, sale.plan_id
-FROM journal_transaction sale
-WHERE sale.order_id = $1::bigint
-    AND sale.kind = 'sale'
-    AND NOT EXISTS (
-        SELECT FROM journal_transaction refund
-        WHERE refund.reverses_id = sale.transaction_id AND refund.kind = 'refund'
-    )
-ORDER BY sale.line_no
+-- name: find_accounts
+SELECT account.account_id, account.party, account.party_name, account.purpose, account.currency
+FROM account
+JOIN unnest($1::text[], $2::text[], $3::text[], $4::text[]) asked(party, party_name, purpose, currency)
+    ON asked.party = account.party
+    AND asked.party_name = account.party_name
+    AND asked.purpose = account.purpose
+    AND asked.currency = account.currency
 
--- name: post_reversal
+-- name: add_accounts
+-- In the order of their names, so that two who add the same wait for each other instead of locking up.
+INSERT INTO account (party, party_name, purpose, currency)
+SELECT asked.party, asked.party_name, asked.purpose, asked.currency
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) asked(party, party_name, purpose, currency)
+WHERE NOT EXISTS (
+    SELECT FROM account
+    WHERE account.party = asked.party
+        AND account.party_name = asked.party_name
+        AND account.purpose = asked.purpose
+        AND account.currency = asked.currency
+)
+ORDER BY asked.party, asked.party_name, asked.purpose, asked.currency
+ON CONFLICT ON CONSTRAINT account_once DO NOTHING
+
+-- name: post_of_order
 INSERT INTO journal_transaction (transaction_id, lane, kind, order_id, line_no, plan_id, reverses_id, posted_at)
-VALUES ($1::bigint, $2::smallint, 'refund', $3::bigint, $4::smallint, $5::int, $6::bigint, $7::timestamptz)
+VALUES (
+    $1::bigint, $2::smallint, $3::text, $4::bigint, $5::smallint, $6::int, $7::bigint, $8::timestamptz
+)
 
--- name: copy_negated
+-- name: add_entries
 INSERT INTO entry (transaction_id, entry_no, account_id, amount_minor)
-SELECT $1::bigint, sale.entry_no, sale.account_id, -sale.amount_minor
-FROM entry sale
-WHERE sale.transaction_id = $2::bigint
+SELECT $1::bigint, told.n, told.account_id, told.amount_minor
+FROM unnest($2::int[], $3::bigint[]) WITH ORDINALITY told(account_id, amount_minor, n)
 
 -- name: latest_plan
 SELECT plan_id, version, rules

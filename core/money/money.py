@@ -50,7 +50,11 @@ class Money:
         return Decimal(self.amount_minor).scaleb(-exponent(self.currency))
 
     def __str__(self) -> str:
-        return f"{self.decimal():.{exponent(self.currency)}f} {self.currency}"
+        digits = exponent(self.currency)
+        if digits == 0:
+            return f"{self.amount_minor} {self.currency}"
+        whole, part = divmod(abs(self.amount_minor), 10**digits)
+        return f"{'-' if self.amount_minor < 0 else ''}{whole}.{part:0{digits}d} {self.currency}"
 
     def __add__(self, other: Money) -> Money:
         self._same(other)
@@ -95,3 +99,8 @@ def per_million(amount_minor: int, rate_ppm: int) -> int:
     size, rest = divmod(abs(amount_minor) * rate_ppm, 1_000_000)
     size += 1 if rest * 2 >= 1_000_000 else 0
     return size if amount_minor >= 0 else -size
+
+
+def percent(rate_ppm: int) -> str:
+    """A rate as people write it: 125000 is "12.5 %"."""
+    return f"{Decimal(rate_ppm).scaleb(-4).normalize():f} %"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from core.money.money import Money
-from core.money.splits import SplitPlan, commission
 from core.offers.closed import Adopted
 from core.offers.price.facts import ShownPrice
+from core.offers.price.fees import Fees
 from core.offers.price.plan import NoPrice, Priced, PricePlan, PriceStep
 from core.offers.stock.wants import QuantityPlan
 from core.types import ListingId, PriceBasis
@@ -30,7 +30,7 @@ def price_as_found(
     wanted: PricePlan,
     least: ShownPrice | None,
     adopted: Adopted,
-    plan: SplitPlan,
+    fees: Fees,
     basis: PriceBasis,
 ) -> PricePlan:
     """The adopted price instead of the wanted one, unless `least`, the floor's, is higher."""
@@ -41,7 +41,7 @@ def price_as_found(
         why = f"{gross} was found, which is under the floor ({adopted.why})"
         step = PriceStep("adopted", least.gross.amount_minor, why, _SOURCE)
         return Priced(least.gross, least.net, (*wanted.steps, step))
-    net = Money(gross.amount_minor - commission(plan, gross), gross.currency)
+    net = fees.net(gross)
     if basis is PriceBasis.NET and adopted.net_minor is not None:
         net = Money(adopted.net_minor, gross.currency)
     step = PriceStep("adopted", gross.amount_minor, f"as it was found: {adopted.why}", _SOURCE)

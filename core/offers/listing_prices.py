@@ -7,13 +7,23 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from core.db.pool import Connection
+from core.errors import SaleUnsplit
 from core.money.money import Money
+from core.money.plans.rules import Plan
 from core.offers.adopted import price_as_found
 from core.offers.closed import Closures
 from core.offers.planning import OfferRow, SkuStock
 from core.offers.price.budget import Wish, spend, without_pool
 from core.offers.price.engine import plan_price
-from core.offers.price.facts import ListingFacts, ListingQuestion, PriceFacts, Rates, ShownPrice
+from core.offers.price.facts import (
+    ListingFacts,
+    ListingQuestion,
+    Offered,
+    PriceFacts,
+    Rates,
+    ShownPrice,
+)
+from core.offers.price.fees import Fees
 from core.offers.price.plan import Priced, PricePlan
 from core.offers.price.rule import PriceRule
 from core.offers.price.window import spans
@@ -35,7 +45,17 @@ class PriceCase:
 
     def decide(self) -> PricePlan:
         """Its price, all by itself."""
-        return plan_price(self.facts, self.rule, self.terms.plan)
+        return plan_price(self.facts, self.rule, self.split_plan)
+
+    @property
+    def split_plan(self) -> Plan:
+        """What a sale now would be split by, as far as that is known before it."""
+        offered = self.facts.offered
+        try:
+            return self.terms.plan_for(offered.tags, (), self.facts.now).plan
+        except SaleUnsplit:
+            # Nothing is in force now; the channel takes its commission all the same.
+            return self.terms.plan
 
 
 async def read_cases(
@@ -47,7 +67,11 @@ async def read_cases(
 ) -> list[PriceCase]:
     """The cases of all rows whose channels are configured, read in bulk."""
     known = [row for row in rows if row.channel_id in terms]
-    rules = {row.listing_id: _rule(row, stocks[row.sku_id], terms[row.channel_id], now) for row in known}
+    books = {channel_id: each.price.rules_at(now) for channel_id, each in terms.items()}
+    facts = {sku_id: stocks[sku_id].facts_at(now) for sku_id in {row.sku_id for row in known}}
+    rules = {
+        row.listing_id: books[row.channel_id].rule_for(facts[row.sku_id], row.listing_ref) for row in known
+    }
     stored = await read_listing_facts(
         conn,
         [ListingQuestion(row.listing_id, spans(rules[row.listing_id])) for row in known],
@@ -82,9 +106,10 @@ def decide_all(
     for case in cases:
         adopted = closures.prices.get(case.row.listing_id)
         if adopted is not None:
-            wanted, terms = plans[case.row.listing_id], case.terms
+            wanted = plans[case.row.listing_id]
+            fees = Fees.of(case.split_plan, case.facts.currency, None, case.facts.now, case.facts.offered)
             plans[case.row.listing_id] = price_as_found(
-                wanted, least_price(case), adopted, terms.plan, terms.written_price
+                wanted, least_price(case), adopted, fees, case.terms.written_price
             )
     return plans
 
@@ -98,7 +123,7 @@ def least_price(case: PriceCase) -> ShownPrice | None:
         rate_max_age=case.rule.rate_max_age,
     )
     facts = replace(case.facts, bases={case.facts.currency: 1}, published=None)
-    return plan_price(facts, rule, case.terms.plan).shown
+    return plan_price(facts, rule, case.split_plan).shown
 
 
 def _left_out(
@@ -128,10 +153,6 @@ def _left_out(
     return [case for case in cases if case.row.listing_id in wishes.keys() - granted]
 
 
-def _rule(row: OfferRow, stock: SkuStock, terms: ChannelTerms, now: datetime) -> PriceRule:
-    return terms.price.rule_for(stock.facts_at(now), row.listing_ref, now)
-
-
 def _facts(
     row: OfferRow,
     stock: SkuStock,
@@ -155,6 +176,7 @@ def _facts(
         rates=rates,
         published=published,
         listing=stored or ListingFacts(),
+        offered=Offered(terms.name, stock.facts.sku_ref, stock.facts.tags),
     )
 
 

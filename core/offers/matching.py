@@ -22,6 +22,7 @@ class SkuFacts:
     region: str = ""
     face_value: Money | None = None
     validity: timedelta | None = None
+    sku_ref: str = ""
 
 
 @dataclass(frozen=True, slots=True)

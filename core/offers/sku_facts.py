@@ -44,4 +44,5 @@ def _facts(row: Record) -> SkuFacts:
         kind=row["kind"],
         region=row["region"],
         face_value=None if face is None else Money(face, row["face_currency"]),
+        sku_ref=row["sku_ref"],
     )

@@ -7,4 +7,6 @@ WHERE expires_at > $2::timestamptz
 SELECT sku_id, currency, base_price_minor FROM sku_price WHERE sku_id = ANY ($1::int[])
 
 -- name: sku_facts
-SELECT sku_id, tags, brand, kind, region, face_value_minor, face_currency FROM sku WHERE sku_id = ANY ($1::int[])
+SELECT sku_id, sku_ref, tags, brand, kind, region, face_value_minor, face_currency
+FROM sku
+WHERE sku_id = ANY ($1::int[])

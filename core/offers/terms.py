@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
-from core.money.splits import SplitPlan
+from core.money.plans.choice import PlanChoice, choose
+from core.money.plans.rules import Plan
 from core.offers.drift import DriftRule
 from core.offers.guard import GuardRule
 from core.offers.price.book import PriceBook
@@ -32,7 +33,7 @@ class ChannelTerms:
     name: str
     currency: str
     plan_id: int
-    plan: SplitPlan
+    plan: Plan
     stock: StockRule
     price: PriceBook
     shortage: Shortage
@@ -54,6 +55,15 @@ class ChannelTerms:
     changes: ChangeTerms = field(default_factory=ChangeTerms)
     # Works out and shows what it would publish, and publishes nothing.
     dry_run: bool = False
+    # Plans for some of its sales, the first that fits; `plan` is for all others.
+    plan_choices: tuple[PlanChoice, ...] = ()
+    # How long the channel keeps money before it pays us, for shares that vest after that.
+    payout_hold: timedelta = timedelta(0)
+
+    def plan_for(self, tags: Collection[str], consignors: Collection[str], at: datetime) -> PlanChoice:
+        """What splits a line of such an SKU and of these consignors; SaleUnsplit where nothing does."""
+        otherwise = PlanChoice(self.plan_id, self.plan, f"channels.{self.name}.split")
+        return choose(self.plan_choices, otherwise, tags, consignors, at)
 
     @property
     def stock_looks_at_sales(self) -> bool:

@@ -2,46 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from core.db.arrays import int_array
 from core.db.groups import GroupWriter
 from core.db.pool import Pool
 from core.db.queries import load_queries
-from core.errors import ConsigndError, OutOfStock, StaleVersion
+from core.errors import OutOfStock, PlanRefused, StaleVersion
 from core.money.ledger import Ledger, Sale
 from core.money.money import Money
-from core.money.splits import Posting, postings, split_line
+from core.money.plans.facts import CodesOf, Milestones, SaleFacts
+from core.money.plans.journal import sale_postings
+from core.money.plans.memory import is_plain
+from core.money.plans.waterfall import evaluate
+from core.money.posting import Posting
 from core.offers.terms import ChannelTerms
+from core.orders.closing_group import Closing, Consignors, Owners, close_group
 from core.orders.lifecycle import refuse_move
 from core.orders.orders import Order, TakenLine
+from core.orders.planned import PlannedSales
 from core.types import OrderId, OrderState
 
 _SQL = load_queries("core.orders", "closing.sql")
 _CODES_PER_CONSIGNOR = _SQL["codes_per_consignor"]
-_CLOSE_GROUP = _SQL["close_group"]
 _SPLITS_REMEMBERED = 4096
 
-# How many codes of a line are whose.
-Consignors = tuple[tuple[str, int], ...]
-# By line number; lines without codes are left out.
-Owners = Mapping[int, Consignors]
-
-
-@dataclass(frozen=True, slots=True)
-class Closing:
-    """An order whose codes are with the buyer, the terms it was sold on, and who says so.
-
-    `owners` says whose codes they are; whoever has opened them knows, and spares us looking.
-    """
-
-    order: Order
-    terms: ChannelTerms
-    actor: str
-    reason: str
-    owners: Owners | None = None
+__all__ = ["Closing", "Consignors", "Owners", "SaleCloser", "SplitMemory"]
 
 
 class SaleCloser:
@@ -52,6 +38,7 @@ class SaleCloser:
         self._ledger = ledger
         self._now = now
         self._splits = SplitMemory()
+        self._planned = PlannedSales(ledger, pool)
         self._writer: GroupWriter[Closing, Order] = GroupWriter(self._write_group)
 
     async def close(self, closing: Closing) -> Order:
@@ -65,44 +52,36 @@ class SaleCloser:
         unknown = sorted({closing.order.order_id for closing in group if closing.owners is None})
         looked_up = await self._owners(unknown) if unknown else {}
         refused: dict[int, Exception] = {}
-        chosen: dict[OrderId, int] = {}
+        plain: dict[OrderId, int] = {}
+        planned: dict[OrderId, tuple[int, Owners]] = {}
         sales: list[Sale] = []
         for index, closing in enumerate(group):
-            try:
-                if closing.order.order_id in chosen:
-                    raise _moved_meanwhile(closing.order)
-                owners = closing.owners
-                if owners is None:
-                    owners = looked_up.get(closing.order.order_id, {})
-                sales += self._splits.sales_of(closing, owners)
-                chosen[closing.order.order_id] = index
-            except ConsigndError as error:
-                refused[index] = error
+            order_id = closing.order.order_id
+            owners = closing.owners
+            if owners is None:
+                owners = looked_up.get(order_id, {})
+            if order_id in plain or order_id in planned:
+                refused[index] = _moved_meanwhile(closing.order)
+            elif not owners:
+                refused[index] = _without_codes(closing.order)
+            elif (split := self._splits.sales_of(closing, owners)) is None:
+                planned[order_id] = (index, owners)
+            else:
+                sales += split
+                plain[order_id] = index
         now = self._now()
-        stale = await self._write([group[index] for index in chosen.values()], sales, now)
-        refused |= {chosen[order_id]: _moved_meanwhile(group[chosen[order_id]].order) for order_id in stale}
+        stale = []
+        if plain:
+            columns = await self._ledger.lay_out(sales)
+            stale = await close_group(self._pool, [group[index] for index in plain.values()], columns, now)
+        places = {order_id: index for order_id, (index, _) in planned.items()} | plain
+        if planned:
+            asked = [(group[index], owners) for index, owners in planned.values()]
+            stale_ones, failed = await self._planned.close(asked, now)
+            stale += stale_ones
+            refused |= {places[order_id]: error for order_id, error in failed.items()}
+        refused |= {places[order_id]: _moved_meanwhile(group[places[order_id]].order) for order_id in stale}
         return [refused.get(index) or _delivered(closing.order, now) for index, closing in enumerate(group)]
-
-    async def _write(
-        self, closings: Sequence[Closing], sales: Sequence[Sale], now: datetime
-    ) -> list[OrderId]:
-        """The orders that somebody else moved meanwhile: nothing was written for them."""
-        columns = await self._ledger.lay_out(sales)
-        kinds: dict[tuple[str, str, str], int] = {}
-        of_order = [
-            kinds.setdefault((closing.order.state.value, closing.actor, closing.reason), len(kinds) + 1)
-            for closing in closings
-        ]
-        stale: list[OrderId] = await self._pool.fetchval(
-            _CLOSE_GROUP,
-            now,
-            *([kind[n] for kind in kinds] for n in range(3)),
-            int_array([closing.order.order_id for closing in closings]),
-            int_array([closing.order.move_no + 1 for closing in closings]),
-            int_array(of_order),
-            *columns,
-        )
-        return stale
 
     async def _owners(self, order_ids: Sequence[OrderId]) -> dict[OrderId, dict[int, Consignors]]:
         owners: dict[OrderId, dict[int, Consignors]] = {}
@@ -113,41 +92,59 @@ class SaleCloser:
 
 
 class SplitMemory:
-    """Splits lines, and remembers how lines of the same price, terms and owners were split."""
+    """Splits lines by plain plans, and remembers how lines of the same price, terms and owners were split.
+
+    A plan is plain that asks for nothing but price, channel and owners, and is always in force.
+    """
 
     def __init__(self) -> None:
         self._postings: dict[tuple[int, str, str, int, Consignors], tuple[Posting, ...]] = {}
+        self._plain: dict[int, bool] = {}
 
-    def sales_of(self, closing: Closing, owners: Owners) -> list[Sale]:
-        """The transactions that a delivered order posts: one for each line that got codes."""
+    def sales_of(self, closing: Closing, owners: Owners) -> list[Sale] | None:
+        """A transaction for each line that got codes; None where more has to be known to split them."""
         order, terms = closing.order, closing.terms
-        sales = [
-            Sale(
-                order.order_id,
-                line.line_no,
-                order.lane,
-                terms.plan_id,
-                self._booked(order, line, terms, owners[line.line_no]),
-            )
-            for line in order.lines
-            if line.line_no in owners
-        ]
-        if not sales:
-            raise OutOfStock(f"order {order.order_ref}: it has no codes left that could be sold; cancel it")
+        if terms.plan_choices:
+            return None
+        sales = []
+        for line in order.lines:
+            consignors = owners.get(line.line_no)
+            if consignors is None:
+                continue
+            key = (terms.plan_id, terms.name, order.currency, line.unit_price_minor, consignors)
+            postings = self._postings.get(key)
+            if postings is None:
+                postings = self._split(order, line, terms, consignors)
+                if postings is None:
+                    return None
+                self._postings[key] = postings
+            sales.append(Sale(order.order_id, line.line_no, order.lane, terms.plan_id, postings))
         return sales
 
-    def _booked(
+    def _split(
         self, order: Order, line: TakenLine, terms: ChannelTerms, consignors: Consignors
-    ) -> tuple[Posting, ...]:
-        key = (terms.plan_id, terms.name, order.currency, line.unit_price_minor, consignors)
-        if key not in self._postings:
-            if len(self._postings) >= _SPLITS_REMEMBERED:
-                self._postings.clear()
-            price = Money(line.unit_price_minor, order.currency)
-            quantity = sum(codes for _, codes in consignors)
-            split = split_line(terms.plan, price, quantity, consignors)
-            self._postings[key] = tuple(postings(split, terms.name, order.currency))
-        return self._postings[key]
+    ) -> tuple[Posting, ...] | None:
+        if not self._is_plain(terms):
+            return None
+        if len(self._postings) >= _SPLITS_REMEMBERED:
+            self._postings.clear()
+        facts = SaleFacts(
+            unit_price=Money(line.unit_price_minor, order.currency),
+            codes=tuple(CodesOf(name, codes) for name, codes in consignors),
+            channel=terms.name,
+            sold_at=order.placed_at,
+        )
+        try:
+            split = evaluate(terms.plan, facts)
+        except PlanRefused:
+            return None
+        return tuple(sale_postings(split, Milestones(order.placed_at), order.placed_at))
+
+    def _is_plain(self, terms: ChannelTerms) -> bool:
+        plain = self._plain.get(terms.plan_id)
+        if plain is None:
+            plain = self._plain[terms.plan_id] = is_plain(terms.plan)
+        return plain
 
 
 def _delivered(order: Order, now: datetime) -> Order:
@@ -156,3 +153,7 @@ def _delivered(order: Order, now: datetime) -> Order:
 
 def _moved_meanwhile(order: Order) -> StaleVersion:
     return StaleVersion(f"order {order.order_ref}: somebody moved it at the same moment; look again")
+
+
+def _without_codes(order: Order) -> OutOfStock:
+    return OutOfStock(f"order {order.order_ref}: it has no codes left that could be sold; cancel it")

@@ -36,6 +36,7 @@ _SUMS_NOT_ZERO = _MONEY["sums_not_zero"]
 _ENTRIES_UNMATCHED = _MONEY["entries_unmatched"]
 _REFUNDS_NOT_NEGATIVE = _MONEY["refunds_not_negative"]
 _LINES_NOT_SPLIT = _MONEY["lines_not_split"]
+_SPLITS_OWED = _MONEY["splits_owed"]
 _REFUNDS_UNMATCHED = _MONEY["refunds_unmatched"]
 _OFFERS_APART = _MONEY["offers_apart"]
 _PROMISES_OUT_OF_BOUND = _MONEY["promises_out_of_bound"]
@@ -169,8 +170,9 @@ def _probes(
         Probe("balanced", _SUMS_NOT_ZERO),
         Probe("balanced", _ENTRIES_UNMATCHED),
         Probe("balanced", _REFUNDS_NOT_NEGATIVE),
-        Probe("paid-is-split", _MISSING_GUARDS, (["journal_line_sold_once", "journal_reversed_once"],)),
+        Probe("paid-is-split", _MISSING_GUARDS, (["journal_line_sold_once", "sale_refunded_whole_once"],)),
         Probe("paid-is-split", _LINES_NOT_SPLIT),
+        Probe("paid-is-split", _SPLITS_OWED, (strict,)),
         Probe("paid-is-split", _REFUNDS_UNMATCHED),
         Probe("convergence", _OFFERS_APART, (strict,)),
         Probe("bounded-promise", _PROMISES_OUT_OF_BOUND),

@@ -24,44 +24,77 @@ FROM journal_transaction posted
 FULL JOIN written ON written.transaction_id = posted.transaction_id
 LEFT JOIN order_line ON order_line.order_id = posted.order_id AND order_line.line_no = posted.line_no
 WHERE posted.transaction_id IS NULL
-    OR (written.transaction_id IS NULL AND order_line.unit_price_minor IS DISTINCT FROM 0)
+    OR (
+        written.transaction_id IS NULL
+        AND order_line.unit_price_minor IS DISTINCT FROM 0
+        -- The whole went back in parts before.
+        AND NOT EXISTS (
+            SELECT FROM sale_refund
+            WHERE sale_refund.transaction_id = posted.transaction_id AND sale_refund.refund_no > 1
+        )
+    )
 LIMIT 20
 
 -- name: refunds_not_negative
--- A refund and what it reverses, taken together, leave every account where it was.
-WITH refund AS (
-    SELECT transaction_id, reverses_id, order_id, line_no FROM journal_transaction WHERE kind = 'refund'
+-- A sale that was refunded whole leaves every account where it was, with all that was posted about it meanwhile;
+-- only what a rule of its plan keeps may stay. Every refund is of the line that it says.
+WITH whole AS (
+    SELECT sale.transaction_id, sale.order_id, sale.line_no
+    FROM sale_refund
+    JOIN journal_transaction sale ON sale.transaction_id = sale_refund.sale_id
+    LEFT JOIN split_plan ON split_plan.plan_id = sale.plan_id
+    WHERE sale_refund.amounts_minor IS NULL
+        AND jsonb_path_exists(split_plan.rules, '$.rules[*] ? (@.on_refund == "kept")') IS NOT TRUE
 ),
-both_sides AS (
-    SELECT refund.transaction_id, entry.account_id, entry.amount_minor
-    FROM refund
-    JOIN entry ON entry.transaction_id = refund.transaction_id
+posted AS (
+    SELECT transaction_id AS sale_id, transaction_id FROM whole
     UNION ALL
-    SELECT refund.transaction_id, entry.account_id, entry.amount_minor
-    FROM refund
-    JOIN entry ON entry.transaction_id = refund.reverses_id
+    SELECT whole.transaction_id, refund.transaction_id
+    FROM whole
+    JOIN journal_transaction refund ON refund.reverses_id = whole.transaction_id AND refund.kind = 'refund'
+    UNION ALL
+    SELECT whole.transaction_id, later.transaction_id
+    FROM whole
+    JOIN journal_transaction later ON later.order_id = whole.order_id AND later.line_no = whole.line_no
+        AND later.kind IN ('release', 'lapse', 'redemption')
 ),
 off_by AS (
-    SELECT transaction_id, account_id FROM both_sides GROUP BY transaction_id, account_id HAVING sum(amount_minor) <> 0
+    SELECT DISTINCT sale_id
+    FROM (
+        SELECT posted.sale_id, entry.account_id
+        FROM posted
+        JOIN entry ON entry.transaction_id = posted.transaction_id
+        GROUP BY posted.sale_id, entry.account_id
+        HAVING sum(entry.amount_minor) <> 0
+    ) off
 )
 SELECT count(*) OVER () AS total,
     format('refund %s is not the exact negative of transaction %s', refund.transaction_id, refund.reverses_id) AS what
-FROM refund
+FROM journal_transaction refund
 LEFT JOIN journal_transaction sale ON sale.transaction_id = refund.reverses_id AND sale.kind = 'sale'
-WHERE sale.order_id IS DISTINCT FROM refund.order_id
-    OR sale.line_no IS DISTINCT FROM refund.line_no
-    OR EXISTS (SELECT FROM off_by WHERE off_by.transaction_id = refund.transaction_id)
+LEFT JOIN sale_refund ON sale_refund.transaction_id = refund.transaction_id
+WHERE refund.kind = 'refund'
+    AND (
+        sale.order_id IS DISTINCT FROM refund.order_id
+        OR sale.line_no IS DISTINCT FROM refund.line_no
+        OR sale_refund.sale_id IS DISTINCT FROM refund.reverses_id
+        OR (sale_refund.amounts_minor IS NULL AND refund.reverses_id IN (SELECT sale_id FROM off_by))
+    )
 LIMIT 20
 
 -- name: lines_not_split
--- A delivered line that was given codes has one sale, anything else has none.
+-- A delivered line that was given codes has one sale, or none while its split is owed; anything else has none.
 WITH delivered_order AS (
     SELECT DISTINCT order_id FROM order_move WHERE to_state = 'delivered'
 ),
+owed AS (
+    SELECT order_id FROM split_owed WHERE outcome IS DISTINCT FROM 'split'
+),
 line AS (
-    SELECT DISTINCT allocation.order_id, allocation.line_no
+    SELECT DISTINCT allocation.order_id, allocation.line_no, owed.order_id IS NOT NULL AS owed
     FROM allocation
     JOIN delivered_order ON delivered_order.order_id = allocation.order_id
+    LEFT JOIN owed ON owed.order_id = allocation.order_id
     WHERE NOT EXISTS (
         SELECT FROM departure
         WHERE departure.lane = allocation.lane
@@ -77,27 +110,37 @@ SELECT count(*) OVER () AS total,
     CASE
         WHEN line.order_id IS NULL
             THEN format('order %s line %s has a sale, but was not delivered', sale.order_id, sale.line_no)
-        ELSE format('order %s line %s was delivered and has %s sales', line.order_id, line.line_no,
-            coalesce(sale.times, 0))
+        ELSE format('order %s line %s was delivered and has %s sales%s', line.order_id, line.line_no,
+            coalesce(sale.times, 0), CASE WHEN line.owed THEN ' while its split is owed' END)
     END AS what
 FROM line
 FULL JOIN sale ON sale.order_id = line.order_id AND sale.line_no = line.line_no
-WHERE line.order_id IS NULL OR sale.times IS DISTINCT FROM 1
+WHERE line.order_id IS NULL OR coalesce(sale.times, 0) <> CASE WHEN line.owed THEN 0 ELSE 1 END
+LIMIT 20
+
+-- name: splits_owed
+-- Delivered orders whose money waits for a plan or for facts to be mended: told always, and counted only where
+-- everything should have come to rest ($1).
+SELECT count(*) FILTER (WHERE $1::boolean) OVER () AS total,
+    format('order %s was delivered and its split is owed since %s: %s', order_id, since, why) AS what
+FROM split_owed
+WHERE settled_at IS NULL
+ORDER BY since
 LIMIT 20
 
 -- name: refunds_unmatched
--- A refunded order has a refund for each of its sales, any other has none.
+-- A refunded order has each of its sales refunded whole, any other none.
 WITH refunded_order AS (
     SELECT DISTINCT order_id FROM order_move WHERE to_state = 'refunded'
 )
 SELECT count(*) OVER () AS total,
     format('order %s line %s: the order is %srefunded, its sale %s is %sreversed', sale.order_id, sale.line_no,
         CASE WHEN refunded_order.order_id IS NULL THEN 'not ' END, sale.transaction_id,
-        CASE WHEN refund.transaction_id IS NULL THEN 'not ' END) AS what
+        CASE WHEN sale_refund.sale_id IS NULL THEN 'not ' END) AS what
 FROM journal_transaction sale
-LEFT JOIN journal_transaction refund ON refund.reverses_id = sale.transaction_id AND refund.kind = 'refund'
+LEFT JOIN sale_refund ON sale_refund.sale_id = sale.transaction_id AND sale_refund.amounts_minor IS NULL
 LEFT JOIN refunded_order ON refunded_order.order_id = sale.order_id
-WHERE sale.kind = 'sale' AND (refund.transaction_id IS NULL) <> (refunded_order.order_id IS NULL)
+WHERE sale.kind = 'sale' AND (sale_refund.sale_id IS NULL) <> (refunded_order.order_id IS NULL)
 LIMIT 20
 
 -- name: offers_apart

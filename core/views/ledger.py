@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from core.db.pool import Connection, Record
+from core.db.pool import Connection
 from core.db.queries import load_queries
 from core.errors import UnknownOrder
-from core.money.money import Money
-from core.money.splits import Posting, plan_from_json, postings, split_line
+from core.money.plans.explaining import Step, waterfall
+from core.money.plans.journal import Due, schedule
+from core.money.sold import Sold, load_sold
 from core.types import OrderId
 
 _SQL = load_queries("core.views", "ledger.sql")
-_BALANCES = _SQL["balances"]
+_BALANCES = load_queries("core.views", "journal.sql")["balances"]
 _TRANSACTIONS_OF_ORDER = _SQL["transactions_of_order"]
-_SOLD_LINES = _SQL["sold_lines"]
-_CONSIGNORS_AT_SALE = _SQL["consignors_at_sale"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,29 +50,54 @@ class JournalEntry:
 
 @dataclass(frozen=True, slots=True)
 class ExplainedStep:
-    """What one rule of the plan took from a line."""
+    """What one rule took from a line: from where to where it fell, why, and when it may be paid."""
 
+    number: int
     rule: str
+    party: str
+    base: str
     base_minor: int
-    formula: str
     amount_minor: int
+    from_minor: int
+    to_minor: int
+    formula: str
+    applied: bool
+    vests: str
 
 
 @dataclass(frozen=True, slots=True)
 class ExplainedLine:
-    """A sold line split anew by the plan it was sold under. `agrees`: that gives the entries that stand."""
+    """A sold line split anew by the plan it was sold under.
+
+    `agrees`: what stands on its accounts is what the engine says, as of the last thing that happened.
+    """
 
     line_no: int
     transaction_id: int
     plan: str
     plan_version: int
+    chosen_by: str
     currency: str
     unit_price_minor: int
     quantity: int
     gross_minor: int
+    refunded_minor: int
     consignors: Mapping[str, int]
     steps: tuple[ExplainedStep, ...]
+    dues: tuple[ExplainedDue, ...]
     agrees: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainedDue:
+    """A part of a share that has not vested: whose it becomes, and when; no date: when something happens."""
+
+    rule: str
+    party: str
+    party_name: str
+    amount_minor: int
+    at: datetime | None
+    lapses: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +110,10 @@ class ExplainedOrder:
 
 
 async def balances(conn: Connection) -> tuple[Balance, ...]:
-    """All accounts by currency, party and name. Reads the whole journal: not for every second."""
+    """All accounts by currency, party and name, at this moment.
+
+    From totals and the unsealed tail: it costs the same however long the journal is.
+    """
     return tuple(Balance(**dict(row)) for row in await conn.fetch(_BALANCES))
 
 
@@ -99,47 +125,57 @@ async def order_journal(conn: Connection, order_id: OrderId) -> tuple[JournalEnt
 async def explain_order(conn: Connection, order_id: OrderId) -> ExplainedOrder:
     """The split of every sold line, reckoned again; UnknownOrder if the order sold nothing."""
     journal = await order_journal(conn, order_id)
-    lines = []
-    for row in await conn.fetch(_SOLD_LINES, order_id):
-        owners = [
-            (str(owner["name"]), int(owner["codes"]))
-            for owner in await conn.fetch(_CONSIGNORS_AT_SALE, order_id, row["line_no"], row["posted_at"])
-        ]
-        lines.append(_explain(row, owners, journal))
+    lines = tuple(_explain(sold, journal) for sold in await load_sold(conn, order_id))
     if not lines:
         raise UnknownOrder(f"order {order_id}: no sale of it stands in the journal; was it delivered?")
-    return ExplainedOrder(order_id, tuple(lines), journal)
+    return ExplainedOrder(order_id, lines, journal)
 
 
-def _explain(
-    row: Record, owners: Sequence[tuple[str, int]], journal: Sequence[JournalEntry]
-) -> ExplainedLine:
-    rules = row["rules"]
-    written = rules if isinstance(rules, str) else json.dumps(rules)
-    plan = plan_from_json(row["plan_name"], int(row["plan_version"]), written)
-    price = Money(int(row["unit_price_minor"]), row["currency"])
-    quantity = sum(codes for _, codes in owners)
-    split = split_line(plan, price, quantity, owners)
-    own = [entry for entry in journal if entry.transaction_id == int(row["transaction_id"])]
+def _explain(sold: Sold, journal: Sequence[JournalEntry]) -> ExplainedLine:
+    split, now = sold.split, max(entry_at for entry_at in _moments(sold, journal))
+    facts = split.facts
+    consignors: dict[str, int] = {}
+    for codes in facts.codes:
+        consignors[codes.consignor] = consignors.get(codes.consignor, 0) + codes.quantity
     return ExplainedLine(
-        line_no=int(row["line_no"]),
-        transaction_id=int(row["transaction_id"]),
-        plan=plan.name,
-        plan_version=plan.version,
-        currency=price.currency,
-        unit_price_minor=price.amount_minor,
-        quantity=quantity,
-        gross_minor=price.times(quantity).amount_minor,
-        consignors=dict(owners),
-        steps=tuple(
-            ExplainedStep(step.rule, step.base_minor, step.formula, step.amount_minor) for step in split.steps
-        ),
-        agrees=_agrees(postings(split, row["channel"], price.currency), own),
+        line_no=sold.line_no,
+        transaction_id=sold.sale_id,
+        plan=split.plan.name,
+        plan_version=split.plan.version,
+        chosen_by=sold.chosen_by,
+        currency=split.currency,
+        unit_price_minor=facts.unit_price.amount_minor,
+        quantity=facts.quantity,
+        gross_minor=facts.gross_minor,
+        refunded_minor=sum(sold.refunded.amounts_minor),
+        consignors=consignors,
+        steps=tuple(_step(step) for step in waterfall(split).steps),
+        dues=tuple(_due(due) for due in schedule(split, sold.refunded, sold.milestones, now)),
+        agrees=sold.expected(now) == dict(sold.standing),
     )
 
 
-def _agrees(expected: Sequence[Posting], entries: Sequence[JournalEntry]) -> bool:
-    """Whether the entries are what the split gives, in whatever order."""
-    wanted = sorted((p.party, p.party_name, p.purpose, p.amount_minor, p.currency) for p in expected)
-    standing = sorted((e.party, e.party_name, e.purpose, e.amount_minor, e.currency) for e in entries)
-    return wanted == standing
+def _moments(sold: Sold, journal: Sequence[JournalEntry]) -> list[datetime]:
+    """When something was posted about a line: what vested since is posted by the next sweep."""
+    return [sold.posted_at, *(entry.posted_at for entry in journal if entry.line_no == sold.line_no)]
+
+
+def _step(step: Step) -> ExplainedStep:
+    return ExplainedStep(
+        number=step.number,
+        rule=step.rule,
+        party=step.party,
+        base=step.base,
+        base_minor=step.base_minor,
+        amount_minor=step.amount_minor,
+        from_minor=step.from_minor,
+        to_minor=step.to_minor,
+        formula=step.why,
+        applied=step.applied,
+        vests=step.vests,
+    )
+
+
+def _due(due: Due) -> ExplainedDue:
+    party, name, _ = due.owner
+    return ExplainedDue(due.rule, party, name, due.amount_minor, due.at, due.lapses)

@@ -12,14 +12,15 @@ from config.settings import Settings
 from config.show import describe
 from connectors.kit.errors import OptionsRefused
 from core.errors import ConsigndError
-from core.money.splits import SplitPlan
+from core.money.plans.rules import Plan
 from core.types import ChannelId
 from scheduler.cli.exits import Exit
 from scheduler.cli.options import json_option
 from scheduler.cli.output import Cells, note, print_json, say
 from scheduler.cli.session import Session
 from scheduler.composition import open_connector, read_keyring
-from scheduler.terms import channel_terms, split_plan
+from scheduler.split_plans import plan_choices, written_plan
+from scheduler.terms import channel_terms
 
 # Nothing is written, so neither channel nor plan has an id yet.
 _NO_CHANNEL, _NO_PLAN = ChannelId(0), 0
@@ -61,12 +62,12 @@ def check_config(ctx: click.Context, file: Path | None, as_json: bool) -> None:
 
 def _problems(settings: Settings) -> Iterator[Problem]:
     """What only the connectors and core can judge."""
-    plans: dict[str, SplitPlan] = {}
-    for name, written in settings.splits.items():
+    plans: dict[str, Plan] = {}
+    for name in settings.splits:
         try:
-            plans[name] = split_plan(name, written)
-        except ConsigndError as error:
-            yield _problem(settings, ("splits", name), error)
+            plans[name] = written_plan(settings, name)
+        except SettingsRefused as refused:
+            yield from refused.problems
     if settings.keys.files:
         try:
             read_keyring(settings)
@@ -77,11 +78,12 @@ def _problems(settings: Settings) -> Iterator[Problem]:
             yield from _channel_problems(settings, name, plans.get(channel.split))
 
 
-def _channel_problems(settings: Settings, name: str, plan: SplitPlan | None) -> Iterator[Problem]:
+def _channel_problems(settings: Settings, name: str, plan: Plan | None) -> Iterator[Problem]:
     try:
         connector = open_connector(settings, name)
         if plan is not None:
-            channel_terms(settings, name, _NO_CHANNEL, _NO_PLAN, plan, connector.traits)
+            choices = plan_choices(settings, name)
+            channel_terms(settings, name, _NO_CHANNEL, _NO_PLAN, plan, connector.traits, choices)
     except SettingsRefused as refused:
         yield from refused.problems
     except (OptionsRefused, ConsigndError) as error:

@@ -9,11 +9,15 @@ from connectors.kit.abilities import QuotesFees
 from connectors.kit.messages import FeeQuote
 from core.db.pool import Pool
 from core.money.money import Money
-from core.money.splits import SplitPlan, commission
+from core.money.plans.grossing import commission
+from core.money.plans.rules import Plan
+from core.offers.price.facts import Offered
+from core.offers.price.fees import sale_of
 from core.types import ListingRef, PriceBasis
 from core.views.stock import ListingView, listings
 from scheduler.cli.output import say
-from scheduler.terms import split_plan
+from scheduler.composition import utc_now
+from scheduler.split_plans import written_plan
 
 # A minor unit is rounding; so is a hundredth of the fee.
 _SMALLEST_DIFFERENCE_MINOR = 1
@@ -41,13 +45,14 @@ async def check_fee(pool: Pool, settings: Settings, name: str, connector: Quotes
     listing_ref, price = priced
     quote = await connector.quote_fee(listing_ref, price, PriceBasis.GROSS)
     written = settings.channels[name].split
-    return compare(listing_ref, quote, split_plan(written, settings.splits[written]))
+    plan = written_plan(settings, written)
+    return compare(listing_ref, quote, plan, Offered(channel=name))
 
 
-def compare(listing_ref: ListingRef, quote: FeeQuote, plan: SplitPlan) -> FeeCheck:
+def compare(listing_ref: ListingRef, quote: FeeQuote, plan: Plan, offered: Offered | None = None) -> FeeCheck:
     """Both sums side by side; apart by a minor unit or 1 % of the fee they still agree. Pure."""
     channel_minor = (quote.gross - quote.net).amount_minor
-    plan_minor = commission(plan, quote.gross)
+    plan_minor = commission(plan, sale_of(quote.gross, utc_now(), offered or Offered()))
     apart_minor = abs(channel_minor - plan_minor)
     return FeeCheck(
         listing_ref=listing_ref,

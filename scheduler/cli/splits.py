@@ -17,7 +17,7 @@ from core.money.plans.journal import sale_postings
 from core.money.plans.lint import lint
 from core.money.plans.rules import Plan
 from core.money.plans.waterfall import evaluate
-from core.money.splits import Posting
+from core.money.posting import Posting
 from scheduler.cli.exits import Exit
 from scheduler.cli.options import json_option
 from scheduler.cli.output import Cells, amount, note, print_json, say

@@ -12,7 +12,7 @@ from core.codes.vault import Vault
 from core.codes.vault_store import open_vault
 from core.db.pool import Pool
 from core.money.ledger import Ledger, publish_plan
-from core.money.splits import Base, Party, SplitPlan, SplitRule
+from core.money.plans.rules import CHANNEL, CONSIGNOR, OPERATOR, Base
 from core.offers.catalogue import ListingBook
 from core.offers.terms import ChannelTerms
 from core.orders.closing import Closing, SaleCloser
@@ -29,6 +29,7 @@ from core.types import (
     SkuId,
 )
 from tests.factories import NOW, Shop, add_channel, add_consignor, add_listing, add_sku, request, terms_of
+from tests.plain_plans import plain_plan, plain_rule
 
 S = OrderState
 NEVER = datetime.max.replace(tzinfo=NOW.tzinfo)
@@ -173,13 +174,13 @@ async def make_world(pool: Pool) -> World:
         vault = await open_vault(conn, Keyring.generate())
         plan_id, plan = await publish_plan(
             conn,
-            SplitPlan.of(
+            plain_plan(
                 "default",
                 1,
                 [
-                    SplitRule(Party.CHANNEL, rate_ppm=120_000),
-                    SplitRule(Party.OPERATOR, Base.AFTER_CHANNEL, 50_000),
-                    SplitRule(Party.CONSIGNOR, rest=True),
+                    plain_rule(CHANNEL, rate_ppm=120_000),
+                    plain_rule(OPERATOR, Base.AFTER_CHANNEL, 50_000),
+                    plain_rule(CONSIGNOR, rest=True),
                 ],
             ),
         )

@@ -13,21 +13,22 @@ from core.codes.allocator import Allocator
 from core.db.pool import Pool
 from core.errors import MoveRefused, OutOfStock, StaleVersion
 from core.money.ledger import Ledger, publish_plan
-from core.money.splits import Base, Party, SplitPlan, SplitRule
+from core.money.plans.rules import CHANNEL, CONSIGNOR, OPERATOR, Base
 from core.offers.terms import ChannelTerms
 from core.orders.closing import Closing, SaleCloser
 from core.orders.lifecycle import ALLOWED
 from core.orders.orders import Order, load_order, load_orders, move_orders
 from core.types import OrderState
 from tests.factories import NOW, Shop, add_codes, add_consignor, add_shop, request, terms_of
+from tests.plain_plans import plain_plan, plain_rule
 
-PLAN = SplitPlan.of(
+PLAN = plain_plan(
     "fair",
     1,
     [
-        SplitRule(Party.CHANNEL, rate_ppm=125_000),
-        SplitRule(Party.OPERATOR, base=Base.AFTER_CHANNEL, rate_ppm=50_000),
-        SplitRule(Party.CONSIGNOR, rest=True),
+        plain_rule(CHANNEL, rate_ppm=125_000),
+        plain_rule(OPERATOR, base=Base.AFTER_CHANNEL, rate_ppm=50_000),
+        plain_rule(CONSIGNOR, rest=True),
     ],
 )
 

@@ -11,18 +11,19 @@ import pytest
 from core.db.pool import Pool
 from core.errors import InvalidInput
 from core.money.ledger import publish_plan
-from core.money.splits import Party, SplitPlan, SplitRule
+from core.money.plans.rules import CONSIGNOR
 from core.offers.closed import closed_by, read_closures
 from core.offers.guard import GuardRule
 from core.offers.guarding import Guard
 from core.offers.terms import ChannelTerms
 from core.types import Asked, CountedOver, Formula, ListingRef, OrderRef, PenaltyLine
 from tests.factories import NOW, Shop, add_listing, add_shop, terms_of
+from tests.plain_plans import plain_plan, plain_rule
 
 BOTH = (CountedOver.LISTING, CountedOver.CHANNEL)
 RATIO = PenaltyLine(Asked.PROVIDE, Formula.LOG_RATIO, 0.2, 3600, BOTH)
 STREAK = PenaltyLine(Asked.PROVIDE, Formula.STREAK, 3, 0)
-PLAN = SplitPlan.of("test", 1, [SplitRule(Party.CONSIGNOR, rest=True)])
+PLAN = plain_plan("test", 1, [plain_rule(CONSIGNOR, rest=True)])
 
 
 class Clock:

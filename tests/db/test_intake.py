@@ -13,7 +13,7 @@ from core.db.pool import Pool
 from core.errors import InvalidInput, ReferenceReused
 from core.money.ledger import Ledger, publish_plan
 from core.money.money import Money
-from core.money.splits import Party, SplitPlan, SplitRule
+from core.money.plans.rules import CHANNEL, CONSIGNOR, OPERATOR
 from core.offers.catalogue import ListingBook
 from core.offers.terms import ChannelTerms, Shortage
 from core.orders.closing import Closing, SaleCloser
@@ -30,11 +30,12 @@ from core.types import (
     Payment,
 )
 from tests.factories import NOW, Shop, add_codes, add_shop, terms_of
+from tests.plain_plans import plain_plan, plain_rule
 
 RULES = [
-    SplitRule(Party.CHANNEL, rate_ppm=100_000),
-    SplitRule(Party.OPERATOR, rate_ppm=50_000),
-    SplitRule(Party.CONSIGNOR, rest=True),
+    plain_rule(CHANNEL, rate_ppm=100_000),
+    plain_rule(OPERATOR, rate_ppm=50_000),
+    plain_rule(CONSIGNOR, rest=True),
 ]
 
 
@@ -90,7 +91,7 @@ class Desk:
 async def open_desk(pool: Pool, codes: int) -> Desk:
     shop = await add_shop(pool, codes=codes)
     async with pool.acquire() as conn:
-        plan_id, plan = await publish_plan(conn, SplitPlan.of("test", 1, RULES))
+        plan_id, plan = await publish_plan(conn, plain_plan("test", 1, RULES))
     terms = replace(
         terms_of(shop.channel_id, shop.channel, plan_id, plan),
         shortage=Shortage.CANCEL,

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from core.db.pool import Pool
 from core.money.money import Money
-from core.money.splits import Party, SplitPlan, SplitRule
+from core.money.plans.rules import CONSIGNOR
 from core.offers.outbox import Outbox
 from core.offers.planning import OfferPlan
 from core.offers.price.book import PriceBook, PriceLayer
@@ -18,8 +18,9 @@ from core.offers.price_holds import NewException, decide_hold, sign_exception
 from core.offers.rates import NewRate, set_rate
 from core.offers.stock.rules import StockPolicy
 from tests.factories import NOW, Shop, add_codes, add_shop, terms_of
+from tests.plain_plans import plain_plan, plain_rule
 
-PLAN = SplitPlan.of("all", 1, [SplitRule(Party.CONSIGNOR, rest=True)])
+PLAN = plain_plan("all", 1, [plain_rule(CONSIGNOR, rest=True)])
 DAY = timedelta(days=1)
 
 

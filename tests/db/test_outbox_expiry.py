@@ -6,12 +6,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from core.db.pool import Pool
-from core.money.splits import Party, SplitPlan, SplitRule
+from core.money.plans.rules import CONSIGNOR
 from core.offers.outbox import Outbox
 from core.offers.stock.rules import StockPolicy
 from tests.factories import NOW, add_codes, add_shop, terms_of
+from tests.plain_plans import plain_plan, plain_rule
 
-PLAN = SplitPlan.of("all", 1, [SplitRule(Party.CONSIGNOR, rest=True)])
+PLAN = plain_plan("all", 1, [plain_rule(CONSIGNOR, rest=True)])
 
 
 async def test_a_shelf_that_grows_too_old_for_a_channel_lowers_its_offer(pool: Pool) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from core.db.pool import Pool
 from core.money.money import Money
-from core.money.splits import Party, SplitPlan, SplitRule
+from core.money.plans.rules import CONSIGNOR
 from core.offers.outbox import Delay, Outbox, Refusal
 from core.offers.price_holds import dirty_listings
 from core.offers.stock.rules import StockPolicy
@@ -22,9 +22,10 @@ from core.offers.switches import press
 from core.offers.terms import ChannelTerms
 from core.types import ChannelId, ListingId, ListingRef, OfferObserved, SkuId
 from tests.factories import add_channel, add_codes, add_listing, add_sku, terms_of
+from tests.plain_plans import plain_plan, plain_rule
 
 T = TypeVar("T")
-PLAN = SplitPlan.of("all", 1, [SplitRule(Party.CONSIGNOR, rest=True)])
+PLAN = plain_plan("all", 1, [plain_rule(CONSIGNOR, rest=True)])
 CHANNELS, SKUS, ROUNDS = 3, 12, 25
 DEADLOCKS = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from core.codes.allocator import Allocator
 from core.db.pool import Pool
 from core.money.money import Money
-from core.money.splits import Party, SplitPlan, SplitRule
+from core.money.plans.rules import CONSIGNOR
 from core.offers.catalogue import NewSku, add_sku, find_sku, tag_sku
 from core.offers.matching import SkuMatch
 from core.offers.outbox import Outbox
@@ -17,8 +17,9 @@ from core.offers.stock.rules import RiskBuffer, SkuRule, StockPolicy, StockRule
 from core.offers.terms import ChannelTerms
 from core.types import ChannelId
 from tests.factories import NOW, Shop, add_channel, add_codes, add_listing, add_shop, terms_of
+from tests.plain_plans import plain_plan, plain_rule
 
-PLAN = SplitPlan.of("all", 1, [SplitRule(Party.CONSIGNOR, rest=True)])
+PLAN = plain_plan("all", 1, [plain_rule(CONSIGNOR, rest=True)])
 
 
 class Clock:

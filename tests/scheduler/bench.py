@@ -33,7 +33,7 @@ from connectors.kit.messages import (
 from connectors.kit.traits import Contract, RateLimit, Traits
 from core.money.ledger import publish_plan
 from core.money.money import Money
-from core.money.splits import Party, SplitPlan, SplitRule
+from core.money.plans.rules import CHANNEL, CONSIGNOR
 from core.offers.catalogue import NewSku, Sku, add_channel, add_sku, link_listing, set_base_price
 from core.offers.guarding import Guard
 from core.offers.outbox import Outbox
@@ -58,11 +58,12 @@ from scheduler.demo.house import bring_codes
 from scheduler.demo.markets import DemoSku
 from scheduler.loops.deliver import Deliverer
 from tests.factories import terms_of
+from tests.plain_plans import plain_plan, plain_rule
 
-PLAN = SplitPlan.of(
+PLAN = plain_plan(
     "test",
     1,
-    [SplitRule(Party.CHANNEL, rate_ppm=100_000), SplitRule(Party.CONSIGNOR, rest=True)],
+    [plain_rule(CHANNEL, rate_ppm=100_000), plain_rule(CONSIGNOR, rest=True)],
 )
 _TRAITS = Traits(
     contract=Contract.OWN_SHOP,

@@ -13,11 +13,12 @@ from config.settings import Settings
 from connectors.kit.messages import FeeQuote
 from connectors.sandbox.eneba import EnebaSandbox
 from core.money.money import Money
-from core.money.splits import Party, SplitPlan, SplitRule
+from core.money.plans.rules import CHANNEL, CONSIGNOR
 from core.offers.catalogue import NewSku, add_sku, link_listing
 from core.types import ListingRef
 from scheduler.cli.fees import compare
 from scheduler.composition import open_channels, open_core
+from tests.plain_plans import plain_plan, plain_rule
 from tests.scheduler.command_line import House, start
 
 AUCTION = ListingRef("auction-1")
@@ -41,8 +42,8 @@ currency = "EUR"
     [(250, False), (251, False), (249, False), (252, False), (253, True), (247, True)],
 )
 def test_a_unit_or_a_hundredth_of_the_fee_is_rounding(keeps_minor: int, differs: bool) -> None:
-    plan = SplitPlan.of(
-        "test", 1, [SplitRule(Party.CHANNEL, rate_ppm=125_000), SplitRule(Party.CONSIGNOR, rest=True)]
+    plan = plain_plan(
+        "test", 1, [plain_rule(CHANNEL, rate_ppm=125_000), plain_rule(CONSIGNOR, rest=True)]
     )
     quote = FeeQuote(gross=Money(2000, "EUR"), net=Money(2000 - keeps_minor, "EUR"))
     assert compare(AUCTION, quote, plan).differs is differs

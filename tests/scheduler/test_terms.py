@@ -9,20 +9,22 @@ from pathlib import Path
 
 import pytest
 
-from config.models import SplitPlan as WrittenPlan
-from config.models import SplitRule as WrittenRule
 from config.settings import Settings
+from config.splits import SplitPlan as WrittenPlan
+from config.splits import SplitRule as WrittenRule
 from connectors.kit.errors import OptionsRefused
 from connectors.kit.traits import Contract, RateLimit, Traits
 from core.errors import PlanRefused
 from core.money.money import Money
-from core.money.splits import Base, Party, SplitPlan, commission
+from core.money.plans.rules import CHANNEL, Base, Plan
 from core.offers.matching import SkuFacts
 from core.offers.stock.rules import CountBuffer, ListingPolicy
 from core.offers.terms import ChannelTerms, Shortage
 from core.types import ChannelId, ListingRef, PriceBasis
+from scheduler.split_plans import split_plan
 from scheduler.stock_terms import stock_policy
-from scheduler.terms import bound_permille, channel_terms, pull_seconds, split_plan
+from scheduler.terms import bound_permille, channel_terms, pull_seconds
+from tests.plain_plans import commission
 
 NOW = datetime(2026, 5, 6, 12, tzinfo=UTC)
 
@@ -47,11 +49,11 @@ def rule(party: str, **parts: object) -> WrittenRule:
     return WrittenRule.model_validate({"party": party, **parts})
 
 
-def plan(*rules: WrittenRule) -> SplitPlan:
+def plan(*rules: WrittenRule) -> Plan:
     return split_plan("written", WrittenPlan(rules=(*rules, rule("consignor", rest=True))))
 
 
-def terms(settings: Settings, traits: Traits = TRAITS, own: SplitPlan | None = None) -> ChannelTerms:
+def terms(settings: Settings, traits: Traits = TRAITS, own: Plan | None = None) -> ChannelTerms:
     return channel_terms(settings, "shop", ChannelId(3), 7, own or plan(), traits)
 
 
@@ -76,7 +78,7 @@ rules = [{ party = "consignor", rest = true }]
 )
 def test_a_percentage_becomes_parts_per_million_exactly(percent: str, ppm: int) -> None:
     [first, _] = plan(rule("channel", rate_percent=Decimal(percent))).rules
-    assert (first.party, first.base, first.rate_ppm) == (Party.CHANNEL, Base.GROSS, ppm)
+    assert (first.party, first.base, first.rate_ppm) == (CHANNEL, Base.GROSS, ppm)
 
 
 @pytest.mark.parametrize(

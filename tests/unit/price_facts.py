@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from core.money.money import Money
-from core.money.splits import Party, SplitPlan, SplitRule, commission
+from core.money.plans.rules import CHANNEL, Plan
 from core.offers.price.facts import (
     ChangeMade,
     Conversion,
@@ -16,11 +16,12 @@ from core.offers.price.facts import (
     Sighting,
 )
 from core.offers.price.plan import PricePlan, PriceStep
+from tests.plain_plans import commission, plain_plan, plain_rule
 from tests.unit.split_plans import CURRENCY, REST
 
 # A Wednesday.
 NOW = datetime(2026, 5, 6, 12, tzinfo=UTC)
-FREE = SplitPlan.of("own shop", 1, [REST])
+FREE = plain_plan("own shop", 1, [REST])
 
 
 def euros(text: str) -> Money:
@@ -58,18 +59,18 @@ def rate(base: str, quote: str, numerator: int, denominator: int, age: timedelta
     return Conversion(base, quote, numerator, denominator, "a bank", NOW - age)
 
 
-def channel_takes(rate_ppm: int, fixed_minor: int = 0, minimum_minor: int | None = None) -> SplitPlan:
-    rule = SplitRule(
-        Party.CHANNEL,
+def channel_takes(rate_ppm: int, fixed_minor: int = 0, minimum_minor: int | None = None) -> Plan:
+    rule = plain_rule(
+        CHANNEL,
         rate_ppm=rate_ppm,
         fixed_minor=fixed_minor,
         minimum_minor=minimum_minor,
         currency=CURRENCY,
     )
-    return SplitPlan.of("one rule", 1, [rule, REST])
+    return plain_plan("one rule", 1, [rule, REST])
 
 
-def net_of(plan: SplitPlan, gross_minor: int) -> int:
+def net_of(plan: Plan, gross_minor: int) -> int:
     return gross_minor - commission(plan, Money(gross_minor, CURRENCY))
 
 

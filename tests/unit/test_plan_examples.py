@@ -28,7 +28,7 @@ from core.money.plans.lint import lint
 from core.money.plans.refunds import Refunded, refund_amount, refund_units
 from core.money.plans.rules import Plan
 from core.money.plans.waterfall import Split, evaluate
-from core.money.splits import Posting
+from core.money.posting import Posting
 from scheduler.split_plans import plan_of
 
 FOLDER = Path(config.__file__).parent / "examples" / "plans"

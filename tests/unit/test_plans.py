@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from hypothesis import assume, example, given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from core.errors import SaleUnsplit
@@ -24,10 +24,8 @@ from core.money.plans.journal import (
 from core.money.plans.refunds import Refunded, refund_amount, refund_units, returned, touched
 from core.money.plans.rules import OnRefund, Plan, Scope
 from core.money.plans.stored import plan_from_json, plan_to_json
-from core.money.plans.today import both_postings
 from core.money.plans.waterfall import Split, evaluate
-from core.money.splits import Posting, SplitPlan
-from tests.unit import split_plans
+from core.money.posting import Posting
 from tests.unit.drawn_plans import REST, SOLD_AT, milestones, moments, plans, sales
 
 owners = st.lists(
@@ -51,16 +49,6 @@ def summed(*lists: list[Posting]) -> dict[Account, int]:
             account = (entry.party, entry.party_name, entry.purpose)
             total[account] = total.get(account, 0) + entry.amount_minor
     return {account: amount for account, amount in total.items() if amount}
-
-
-@given(split_plans.plans(), st.integers(0, 500) | st.integers(0, 10**9), owners)
-@example(SplitPlan.of("rest", 1, [split_plans.REST]), 1, [("Bo", 0), ("Ada", 1), ("Bo", 1)])
-@settings(max_examples=150)
-def test_every_plan_of_today_posts_the_same_entries(
-    plan: SplitPlan, price_minor: int, consignors: list[tuple[str, int]]
-) -> None:
-    today, here = both_postings(plan, Money(price_minor, split_plans.CURRENCY), consignors, "shop")
-    assert here == today
 
 
 @given(plans(), sales())

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.money.money import Money
-from core.money.splits import commission
 from core.offers.matching import SkuFacts, SkuMatch
 from core.offers.price.book import PriceBook, PriceLayer, Rounding, SkuPriceLayer
 from core.offers.price.budget import Wish, spend
@@ -33,6 +32,7 @@ from core.offers.price.rule import (
     Window,
 )
 from core.types import ListingId, ListingRef
+from tests.plain_plans import commission
 from tests.unit.price_facts import (
     FREE,
     NOW,

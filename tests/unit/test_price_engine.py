@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.money.money import Money
-from core.money.splits import Party, SplitPlan, SplitRule
+from core.money.plans.rules import CHANNEL, CONSIGNOR, Plan
 from core.offers.price.engine import plan_price
 from core.offers.price.facts import (
     Budget,
@@ -40,6 +40,7 @@ from core.offers.price.rule import (
     Target,
     Window,
 )
+from tests.plain_plans import plain_plan, plain_rule
 from tests.unit.price_facts import NOW, euros, levels, shown_minor
 from tests.unit.split_plans import CURRENCY, plans
 
@@ -148,12 +149,12 @@ def least_net_minor(facts: PriceFacts, rule: PriceRule) -> int:
     return -(-cost * (1_000_000 + (rule.floor_margin_ppm or 0)) // 1_000_000)
 
 
-def net_minor(facts: PriceFacts, plan: SplitPlan, gross: Money) -> int:
+def net_minor(facts: PriceFacts, plan: Plan, gross: Money) -> int:
     return Fees.of(plan, CURRENCY, facts.listing.fee, NOW).net(gross).amount_minor
 
 
 @given(all_facts(), rules(), plans())
-def test_no_price_is_ever_shown_under_the_floor(facts: PriceFacts, rule: PriceRule, plan: SplitPlan) -> None:
+def test_no_price_is_ever_shown_under_the_floor(facts: PriceFacts, rule: PriceRule, plan: Plan) -> None:
     price = plan_price(facts, rule, plan)
     if price.shown is not None and facts.unit_costs:
         assert net_minor(facts, plan, price.shown.gross) >= least_net_minor(facts, rule)
@@ -161,7 +162,7 @@ def test_no_price_is_ever_shown_under_the_floor(facts: PriceFacts, rule: PriceRu
 
 @given(all_facts(), rules(), plans())
 def test_the_steps_end_at_what_is_shown_and_each_says_why(
-    facts: PriceFacts, rule: PriceRule, plan: SplitPlan
+    facts: PriceFacts, rule: PriceRule, plan: Plan
 ) -> None:
     price = plan_price(facts, rule, plan)
     assert price.steps[-1].amount_minor == shown_minor(price)
@@ -169,7 +170,7 @@ def test_the_steps_end_at_what_is_shown_and_each_says_why(
 
 
 @given(all_facts(), rules(), plans())
-def test_a_price_has_its_ending_or_says_why_not(facts: PriceFacts, rule: PriceRule, plan: SplitPlan) -> None:
+def test_a_price_has_its_ending_or_says_why_not(facts: PriceFacts, rule: PriceRule, plan: Plan) -> None:
     price = plan_price(facts, rule, plan)
     rounded = [step for step in price.steps if step.name == "rounding"]
     for step in rounded:
@@ -178,9 +179,7 @@ def test_a_price_has_its_ending_or_says_why_not(facts: PriceFacts, rule: PriceRu
 
 
 @given(all_facts(), rules(), plans())
-def test_no_change_is_larger_than_the_brake_allows(
-    facts: PriceFacts, rule: PriceRule, plan: SplitPlan
-) -> None:
+def test_no_change_is_larger_than_the_brake_allows(facts: PriceFacts, rule: PriceRule, plan: Plan) -> None:
     price = plan_price(facts, replace(rule, windows=()), plan)
     if rule.brake is None or rule.brake.step_ppm is None or facts.published is None or price.shown is None:
         return
@@ -193,7 +192,7 @@ def test_no_change_is_larger_than_the_brake_allows(
 
 @given(all_facts(), rules(), plans())
 def test_no_counted_change_is_made_that_nobody_allowed(
-    facts: PriceFacts, rule: PriceRule, plan: SplitPlan
+    facts: PriceFacts, rule: PriceRule, plan: Plan
 ) -> None:
     price = plan_price(facts, rule, plan)
     if facts.listing.budget.free_left == 0 and not rule.spending.pay and facts.published is not None:
@@ -201,7 +200,7 @@ def test_no_counted_change_is_made_that_nobody_allowed(
 
 
 @given(all_facts(), rules(), plans())
-def test_the_ceiling_is_never_passed(facts: PriceFacts, rule: PriceRule, plan: SplitPlan) -> None:
+def test_the_ceiling_is_never_passed(facts: PriceFacts, rule: PriceRule, plan: Plan) -> None:
     price = plan_price(facts, rule, plan)
     if rule.ceiling is not None and isinstance(price, Priced) and price.steps[-1].name == "rounding":
         assert price.gross.amount_minor <= rule.ceiling.amount.amount_minor
@@ -209,7 +208,7 @@ def test_the_ceiling_is_never_passed(facts: PriceFacts, rule: PriceRule, plan: S
 
 @given(all_facts(), rules(), plans(), st.integers(1, 5_000))
 def test_a_dearer_cost_never_makes_a_cheaper_price(
-    facts: PriceFacts, rule: PriceRule, plan: SplitPlan, more_minor: int
+    facts: PriceFacts, rule: PriceRule, plan: Plan, more_minor: int
 ) -> None:
     cheap = replace(facts, unit_costs=(Money(1000, CURRENCY),), published=None)
     dear = replace(cheap, unit_costs=(Money(1000 + more_minor, CURRENCY),))
@@ -220,9 +219,7 @@ def test_a_dearer_cost_never_makes_a_cheaper_price(
 
 
 @given(all_facts(), rules(), plans())
-def test_a_window_with_its_quota_sold_changes_nothing(
-    facts: PriceFacts, rule: PriceRule, plan: SplitPlan
-) -> None:
+def test_a_window_with_its_quota_sold_changes_nothing(facts: PriceFacts, rule: PriceRule, plan: Plan) -> None:
     sold_out = replace(facts, published=None, listing=replace(facts.listing, sold_in={"flash": 5}))
     price = plan_price(sold_out, rule, plan)
     if rule.windows and rule.windows[0].quota is not None:
@@ -232,7 +229,7 @@ def test_a_window_with_its_quota_sold_changes_nothing(
 
 @given(all_facts(), rules(), plans())
 def test_a_signed_exception_goes_below_the_floor_and_only_while_it_holds(
-    facts: PriceFacts, rule: PriceRule, plan: SplitPlan
+    facts: PriceFacts, rule: PriceRule, plan: Plan
 ) -> None:
     free = replace(
         facts,
@@ -263,9 +260,7 @@ def test_a_signed_exception_goes_below_the_floor_and_only_while_it_holds(
 def test_every_amount_is_a_whole_number_in_currencies_of_0_2_and_3_decimals(
     currency: str, base_minor: int, rate_ppm: int, cost_minor: int
 ) -> None:
-    plan = SplitPlan.of(
-        "p", 1, [SplitRule(Party.CHANNEL, rate_ppm=rate_ppm), SplitRule(Party.CONSIGNOR, rest=True)]
-    )
+    plan = plain_plan("p", 1, [plain_rule(CHANNEL, rate_ppm=rate_ppm), plain_rule(CONSIGNOR, rest=True)])
     facts = PriceFacts(
         currency=currency, now=NOW, bases={currency: base_minor}, unit_costs=(Money(cost_minor, currency),)
     )

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.money.money import Money
-from core.money.splits import Party, SplitPlan, SplitRule
+from core.money.plans.rules import CONSIGNOR
 from core.offers.closed import Closures
 from core.offers.planning import OfferPlan, OfferRow, ShelfStock, SkuStock, StockWishes, plan_sku
 from core.offers.price.plan import Priced
@@ -18,9 +18,10 @@ from core.offers.stock.rules import StockPolicy, StockRule
 from core.offers.terms import ChannelTerms
 from core.types import ChannelId, ListingId, ListingRef, SkuId
 from tests.factories import NOW, terms_of
+from tests.plain_plans import plain_plan, plain_rule
 from tests.unit.stock_listings import rules, sku_rules
 
-PLAN = SplitPlan.of("all", 1, [SplitRule(Party.CONSIGNOR, rest=True)])
+PLAN = plain_plan("all", 1, [plain_rule(CONSIGNOR, rest=True)])
 PRICE = Priced(Money(2000, "EUR"), Money(1800, "EUR"), ())
 LONG = timedelta(days=30)
 SKU = SkuId(1)

@@ -36,7 +36,7 @@ from core.codes.vault_store import open_vault
 from core.db.pool import Pool
 from core.money.ledger import Ledger, publish_plan
 from core.money.money import Money
-from core.money.splits import Base, Party, SplitPlan, SplitRule
+from core.money.plans.rules import CHANNEL, CONSIGNOR, OPERATOR, Base, Plan
 from core.offers.catalogue import (
     ListingBook,
     NewSku,
@@ -67,6 +67,7 @@ from core.types import (
     PriceBasis,
 )
 from tests.factories import terms_of
+from tests.plain_plans import plain_plan, plain_rule
 from web.access import Role, Token, token_hash
 from web.app import create_app
 from web.services import Readiness, ServedChannel, Services
@@ -252,15 +253,15 @@ class Room:
         return {row["order_ref"]: row["state"] for row in rows}
 
 
-def plan() -> SplitPlan:
+def plan() -> Plan:
     """12.5 % for the channel, 5 % of the rest for us, the rest for the consignor."""
-    return SplitPlan.of(
+    return plain_plan(
         "test",
         1,
         [
-            SplitRule(Party.CHANNEL, rate_ppm=125_000),
-            SplitRule(Party.OPERATOR, Base.AFTER_CHANNEL, rate_ppm=50_000),
-            SplitRule(Party.CONSIGNOR, rest=True),
+            plain_rule(CHANNEL, rate_ppm=125_000),
+            plain_rule(OPERATOR, Base.AFTER_CHANNEL, rate_ppm=50_000),
+            plain_rule(CONSIGNOR, rest=True),
         ],
     )
 
@@ -337,7 +338,7 @@ async def _build(pool: Pool, folder: Path, http: ClientSession, title: str, risk
     return room
 
 
-async def _terms(pool: Pool, name: str, plan_id: int, published: SplitPlan, risk: RiskRule) -> ChannelTerms:
+async def _terms(pool: Pool, name: str, plan_id: int, published: Plan, risk: RiskRule) -> ChannelTerms:
     async with pool.acquire() as conn:
         channel_id = await add_channel(conn, name, "test", "EUR")
     return replace(terms_of(channel_id, name, plan_id, published), risk=risk)

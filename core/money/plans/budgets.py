@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.errors import InvalidInput
 from core.money.money import Money
-from core.money.splits import Posting
+from core.money.posting import Posting
 
 
 def spend(budget: str, set_aside: Money, amount: Money, channel: str) -> list[Posting]:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from core.money.money import Money
+from core.money.money import Money, percent
 from core.money.plans.amounts import reached
 from core.money.plans.facts import Counted
 from core.money.plans.rules import Moment, Rule, Short, Tier, TierBy, TierMode, Vesting
 from core.money.plans.waterfall import Run, Split
-from core.money.splits import percent
 
 _VARIANTS_SHOWN = 3
 _MOMENTS = {

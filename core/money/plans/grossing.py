@@ -8,7 +8,7 @@ left rises with the price but for roundings, at most half a minor unit for each 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -21,29 +21,30 @@ from core.money.plans.rules import Base, PartyKind, Plan, Rule, TierBy
 from core.money.plans.waterfall import require_currency
 
 _CANDIDATES_AT_MOST = 10_000
+_NOTHING_COUNTED = Counted()
 
 
 def commission(plan: Plan, facts: SaleFacts) -> int:
     """What the channel keeps of the price of one unit, sold alone; it may be more than the price."""
     require_currency(plan, facts.unit_price.currency)
-    return sum(_asked(rule, facts) for rule in _channel_rules(plan, facts))
+    return kept(channel_rules(plan, facts), facts.unit_price.amount_minor, facts)
 
 
 def gross_up(plan: Plan, net: Money, facts: SaleFacts, candidates: range) -> Money:
     """The first candidate price that leaves the net after commission; `facts` is a sale at any price."""
     require_currency(plan, net.currency)
-    rules = _channel_rules(plan, facts)
-    for start, end in _stretches(rules, facts, candidates):
-        possible_minor = net.amount_minor - len(rules)
+    rules = channel_rules(plan, facts)
+    possible_minor = net.amount_minor - len(rules)
+    for start, end in stretches(rules, candidates, facts.unit_tax_minor):
         first = bisect_left(
             candidates,
             True,
             start,
             end,
-            key=lambda price: _left(rules, facts, price) >= possible_minor,
+            key=lambda price: price - kept(rules, price, facts) >= possible_minor,
         )
         for price in candidates[first : min(end, first + _CANDIDATES_AT_MOST)]:
-            if _left(rules, facts, price) >= net.amount_minor:
+            if price - kept(rules, price, facts) >= net.amount_minor:
                 return Money(price, net.currency)
     raise PlanRefused(
         f"split plan {plan.name}: there is no price of which the channel leaves {net}: its rules take almost"
@@ -51,44 +52,44 @@ def gross_up(plan: Plan, net: Money, facts: SaleFacts, candidates: range) -> Mon
     )
 
 
-def _channel_rules(plan: Plan, facts: SaleFacts) -> list[Rule]:
-    one = _of_one(facts, facts.unit_price.amount_minor)
-    return [rule for rule in plan.rules if rule.party.kind is PartyKind.CHANNEL and unmet(rule, one) is None]
+def channel_rules(plan: Plan, facts: SaleFacts) -> tuple[Rule, ...]:
+    """The channel's rules that apply to such a sale; none of them depends on its price."""
+    one = replace(facts, codes=(CodesOf("", 1),), order_lines_minor=(), line_index=0)
+    return tuple(
+        rule for rule in plan.rules if rule.party.kind is PartyKind.CHANNEL and unmet(rule, one) is None
+    )
 
 
-def _stretches(rules: list[Rule], facts: SaleFacts, candidates: range) -> Iterator[tuple[int, int]]:
+def stretches(rules: Sequence[Rule], candidates: range, unit_tax_minor: int = 0) -> Iterator[tuple[int, int]]:
     """Stretches of candidates, as positions, in which no rule changes its tier."""
     starts = {
-        tier.start + (facts.unit_tax_minor if rule.base is Base.GROSS_LESS_TAX else 0)
+        tier.start + (unit_tax_minor if rule.base is Base.GROSS_LESS_TAX else 0)
         for rule in rules
         if rule.tiers is not None and rule.tiers.by is TierBy.AMOUNT
         for tier in rule.tiers.steps
     }
+    if not starts:
+        return iter([(0, len(candidates))])
     cuts = sorted({bisect_left(candidates, start) for start in starts} | {0, len(candidates)})
     return pairwise(cuts)
 
 
-def _left(rules: list[Rule], facts: SaleFacts, price_minor: int) -> int:
-    one = _of_one(facts, price_minor)
-    return price_minor - sum(_asked(rule, one) for rule in rules)
+def kept(rules: Sequence[Rule], gross_minor: int, facts: SaleFacts | None = None) -> int:
+    """What rules of the channel take of the price of one unit; without facts: no tax, buyer or history."""
+    kept_minor = 0
+    # A loop and not a sum over a generator: searches ask this some ten times for every price there is.
+    for rule in rules:
+        kept_minor += _asked(rule, gross_minor, facts)
+    return kept_minor
 
 
-def _asked(rule: Rule, facts: SaleFacts) -> int:
-    gross_minor = facts.unit_price.amount_minor
+def _asked(rule: Rule, gross_minor: int, facts: SaleFacts | None) -> int:
+    if facts is None:
+        base_minor = 0 if rule.base in (Base.TAX, Base.REDEEMED) else gross_minor
+        return ask(rule, base_minor, _NOTHING_COUNTED, 1, None)
     base_minor = {
         Base.GROSS_LESS_TAX: max(0, gross_minor - facts.unit_tax_minor),
         Base.TAX: facts.unit_tax_minor,
         Base.REDEEMED: facts.unit_redeemed_minor or 0,
     }.get(rule.base, gross_minor)
-    before = facts.counted.get(rule.name, Counted())
-    return ask(rule, base_minor, before, 1, facts.buyer_order_no)
-
-
-def _of_one(facts: SaleFacts, price_minor: int) -> SaleFacts:
-    return replace(
-        facts,
-        unit_price=Money(price_minor, facts.unit_price.currency),
-        codes=(CodesOf("", 1),),
-        order_lines_minor=(),
-        line_index=0,
-    )
+    return ask(rule, base_minor, facts.counted.get(rule.name, Counted()), 1, facts.buyer_order_no)

@@ -6,7 +6,7 @@ of two positions, so the entries of a line always sum to its position, a full re
 and it makes no difference whether a part vested before or after a refund.
 
 Debit is positive. What is not yet vested stands under `held`; a rule that vests at once has no such entry,
-and a plan of channel, operator and consignor posts what `core.money.splits` shows:
+and a plan of channel, operator and consignor posts:
 
     channel   receivable   what the marketplace owes us, its commission off
     channel   commission   cost: what the marketplace charged
@@ -28,7 +28,7 @@ from core.money.plans.refunds import Refunded, Returned, returned
 from core.money.plans.rules import OPERATOR, Party, PartyKind, Rule
 from core.money.plans.vesting import parts, standing
 from core.money.plans.waterfall import Run, Split
-from core.money.splits import Posting
+from core.money.posting import Posting
 
 # Party, name, purpose: the words of an account but for its currency.
 Account = tuple[str, str, str]

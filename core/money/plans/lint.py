@@ -12,7 +12,7 @@ from itertools import pairwise
 from math import ceil
 
 from core.errors import InvalidInput, PlanRefused
-from core.money.money import Money
+from core.money.money import Money, percent
 from core.money.plans.lint_amounts import Unfollowed, excesses
 from core.money.plans.lint_conditions import contradictions
 from core.money.plans.rules import (
@@ -27,7 +27,6 @@ from core.money.plans.rules import (
     TierMode,
     Tiers,
 )
-from core.money.splits import percent
 
 RULES_AT_MOST = 32
 PARTS_AT_MOST = 366

@@ -29,13 +29,19 @@ class Questions:
     order_no: bool
     order_lines: bool
 
+    @property
+    def plain(self) -> bool:
+        """Whether price, channel and owners tell everything."""
+        some = (self.cost, self.tax, self.redeemed, self.buyer, self.referrers, self.order_no)
+        return not (self.conditional or self.waiting or self.counting or self.order_lines or any(some))
+
     @classmethod
     def of(cls, plan: Plan) -> Questions:
         """The questions of a plan."""
         rules = plan.rules
         bases = {rule.base for rule in rules}
         kinds = {rule.party.kind for rule in rules}
-        by_order = (rule.tiers is not None and rule.tiers.by is TierBy.ORDERS for rule in rules)
+        by_order = (_by_order(rule) for rule in rules)
         return cls(
             conditional=tuple(rule for rule in rules if _conditional(rule)),
             waiting=tuple(rule for rule in rules if rule.vest != Vesting() or rule.lapse is not None),
@@ -73,6 +79,18 @@ class Questions:
             facts.buyer_order_no if self.order_no else None,
             (facts.order_lines_minor, facts.line_index) if self.order_lines else None,
         )
+
+
+def is_plain(plan: Plan) -> bool:
+    """Whether sales of one price, channel and owners are split alike by a plan, whenever they are sold."""
+    return plan.starts_at is None and plan.ends_at is None and Questions.of(plan).plain
+
+
+def _by_order(rule: Rule) -> bool:
+    """Whether it has to be known which order of the buyer's it is."""
+    when = rule.when
+    by_tiers = rule.tiers is not None and rule.tiers.by is TierBy.ORDERS
+    return by_tiers or when.orders_from is not None or when.orders_to is not None
 
 
 def _conditional(rule: Rule) -> bool:

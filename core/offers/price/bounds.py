@@ -9,8 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from core.errors import PlanRefused
-from core.money.money import Money
-from core.money.splits import percent
+from core.money.money import Money, percent
 from core.offers.price.conversion import convert
 from core.offers.price.facts import PriceException, PriceFacts
 from core.offers.price.fees import Fees, first_from

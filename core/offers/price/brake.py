@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from core.money.money import Money
-from core.money.splits import percent
+from core.money.money import Money, percent
 from core.offers.price.facts import PriceFacts
 from core.offers.price.rule import WHOLE_PPM, Brake, PriceRule
 

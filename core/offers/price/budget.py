@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from core.money.money import Money
-from core.money.splits import percent
+from core.money.money import Money, percent
 from core.offers.price.facts import Budget, PriceFacts
 from core.offers.price.plan import PriceStep
 from core.offers.price.rule import WHOLE_PPM, PriceRule

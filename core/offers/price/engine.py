@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from core.errors import PlanRefused
 from core.money.money import Money
-from core.money.splits import SplitPlan
+from core.money.plans.rules import Plan
 from core.offers.price import bounds, brake, budget
 from core.offers.price.bounds import Floor, Limits
 from core.offers.price.facts import PriceFacts, ShownPrice
@@ -38,7 +38,8 @@ class _Draft:
         if step is None:
             return self
         exact = self.exact and step.amount_minor == self.amount_minor
-        return replace(self, amount_minor=step.amount_minor, exact=exact, steps=(*self.steps, step))
+        steps = (*self.steps, step)
+        return _Draft(step.amount_minor, exact, steps, self.place_minor, self.reserve_minor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +51,10 @@ class _Ended:
     steps: tuple[PriceStep, ...]
 
 
-def plan_price(facts: PriceFacts, rule: PriceRule, plan: SplitPlan) -> PricePlan:
+def plan_price(facts: PriceFacts, rule: PriceRule, plan: Plan) -> PricePlan:
     """The price of one unit."""
     try:
-        fees = Fees.of(plan, facts.currency, facts.listing.fee, facts.now)
+        fees = Fees.of(plan, facts.currency, facts.listing.fee, facts.now, facts.offered)
         begun = start(facts, rule, fees)
         ended = begun if isinstance(begun, Stop) else _worked_out(facts, rule, fees, begun)
     except PlanRefused as refused:

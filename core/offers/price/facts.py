@@ -190,6 +190,15 @@ class ListingFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Offered:
+    """Where and as what something is offered, as far as split plans ask."""
+
+    channel: str = ""
+    sku: str = ""
+    tags: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class PriceFacts:
     """Everything from outside that one listing's price is made of.
 
@@ -206,3 +215,4 @@ class PriceFacts:
     rates: Rates = field(default_factory=dict)
     published: ShownPrice | None = None
     listing: ListingFacts = ListingFacts()
+    offered: Offered = Offered()

@@ -8,8 +8,7 @@ from __future__ import annotations
 from datetime import timedelta
 from math import isfinite, prod
 
-from core.money.money import per_million
-from core.money.splits import percent
+from core.money.money import per_million, percent
 from core.offers.price.facts import Demand, PriceFacts
 from core.offers.price.plan import PriceStep
 from core.offers.price.rule import WHOLE_PPM, DemandRule, PriceRule, StaleRung, StockRung

@@ -20,8 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from core.money.money import Money
-from core.money.splits import percent
+from core.money.money import Money, percent
 from core.offers.price.facts import ChangeMade, PriceFacts, Sighting
 from core.offers.price.plan import PriceStep
 from core.offers.price.rule import WHOLE_PPM, Damping, Follow, PriceRule, RivalRule

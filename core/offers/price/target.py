@@ -9,8 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from core.errors import PlanRefused
-from core.money.money import Money, per_million
-from core.money.splits import percent
+from core.money.money import Money, per_million, percent
 from core.offers.price.conversion import Converted, convert
 from core.offers.price.facts import PriceFacts
 from core.offers.price.fees import Fees

@@ -13,7 +13,7 @@ from enum import Enum, StrEnum
 from typing import Generic, TypeVar
 
 from core.errors import PlanRefused
-from core.money.splits import percent
+from core.money.money import percent
 from core.offers.matching import SkuFacts, SkuMatch
 
 WHOLE_PPM = 1_000_000
