@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+# Figures of a channel say nothing of an hour.
+_LAST_30_DAYS: Mapping[str, object] = {"window_seconds": 2_592_000, "at_least": 50}
 # What is info stands in the inbox and is sent to those routes only that ask for it.
 DEFAULT_RULES: tuple[Mapping[str, object], ...] = (
     {"name": "sold-out", "metric": "stock", "cross": 1, "clear": 1, "hold_seconds": 60},
@@ -42,5 +44,9 @@ DEFAULT_RULES: tuple[Mapping[str, object], ...] = (
         "severity": "critical",
     },
     {"name": "payout-late", "metric": "payout_late_days", "cross": 35, "clear": 0},
+    {"name": "statement-differs", "metric": "discrepancies", "cross": 0, "after_seconds": 3600},
+    {"name": "channel-dear", "metric": "cost_percent", "cross": 15, "clear": 14, **_LAST_30_DAYS},
+    {"name": "stock-slow", "metric": "stock_turnover", "cross": 3, "clear": 3.5, **_LAST_30_DAYS},
+    {"name": "complaints", "metric": "complaint_percent", "cross": 2, "clear": 1.5, **_LAST_30_DAYS},
 )
 BY_NAME: Mapping[object, Mapping[str, object]] = {rule["name"]: rule for rule in DEFAULT_RULES}

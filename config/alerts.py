@@ -42,9 +42,13 @@ Metric = Literal[
     "rate_age_seconds",
     "channel_down_seconds",
     "payout_late_days",
+    "discrepancies",
+    "cost_percent",
+    "stock_turnover",
+    "complaint_percent",
 ]
 # Of these too little is bad; of all others too much.
-BAD_BELOW = ("stock", "stock_percent", "cover_days")
+BAD_BELOW = ("stock", "stock_percent", "cover_days", "stock_turnover")
 _CLOCK = re.compile(r"^(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})$")
 Severity = Literal["info", "warning", "critical"]
 Language = Literal["en", "zh"]

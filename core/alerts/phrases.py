@@ -77,6 +77,10 @@ NOUNS: Mapping[str, Mapping[Metric, str]] = {
         Metric.RATE_AGE_SECONDS: "age of the exchange rate",
         Metric.CHANNEL_DOWN_SECONDS: "channel down for",
         Metric.PAYOUT_LATE_DAYS: "no payout for",
+        Metric.DISCREPANCIES: "differences to the channel's statement",
+        Metric.COST_PERCENT: "fees against turnover",
+        Metric.STOCK_TURNOVER: "stock sold a year, times",
+        Metric.COMPLAINT_PERCENT: "refunds and replacements",
     },
     "zh": {
         Metric.STOCK: "剩余库存",
@@ -97,6 +101,10 @@ NOUNS: Mapping[str, Mapping[Metric, str]] = {
         Metric.RATE_AGE_SECONDS: "汇率未更新时间",
         Metric.CHANNEL_DOWN_SECONDS: "渠道中断时间",
         Metric.PAYOUT_LATE_DAYS: "未收到打款",
+        Metric.DISCREPANCIES: "与平台账单的差异",
+        Metric.COST_PERCENT: "费用占销售额",
+        Metric.STOCK_TURNOVER: "库存年周转次数",
+        Metric.COMPLAINT_PERCENT: "退款与补发比例",
     },
 }
 
@@ -120,6 +128,10 @@ DETAILS: Mapping[str, Mapping[Metric, tuple[str, ...]]] = {
         Metric.RATE_AGE_SECONDS: ("last from {source}, of {valid_at}; prices that need it stand still",),
         Metric.CHANNEL_DOWN_SECONDS: ("{part}: {detail}",),
         Metric.PAYOUT_LATE_DAYS: ("owed since {first_owed_at}", "last payout {last_paid_at}"),
+        Metric.DISCREPANCIES: ("the first since {first_at}; run `consignd discrepancies list`",),
+        Metric.COST_PERCENT: ("{fees} of {turnover} in {days} days",),
+        Metric.STOCK_TURNOVER: ("{sold} sold in {days} days of a stock of {stock}",),
+        Metric.COMPLAINT_PERCENT: ("{complaints} of {deliveries} deliveries in {days} days",),
     },
     "zh": {
         Metric.STOCK_PERCENT: ("现有 {codes} 张，平时 {usual} 张",),
@@ -139,5 +151,9 @@ DETAILS: Mapping[str, Mapping[Metric, tuple[str, ...]]] = {
         Metric.RATE_AGE_SECONDS: ("最近一次来自 {source}，{valid_at}；相关价格已停止调整",),
         Metric.CHANNEL_DOWN_SECONDS: ("{part}：{detail}",),
         Metric.PAYOUT_LATE_DAYS: ("自 {first_owed_at} 起未结", "上次打款 {last_paid_at}"),
+        Metric.DISCREPANCIES: ("最早自 {first_at}；请运行 `consignd discrepancies list`",),
+        Metric.COST_PERCENT: ("{days} 天内费用 {fees}，销售额 {turnover}",),
+        Metric.STOCK_TURNOVER: ("{days} 天售出 {sold}，平均库存 {stock}",),
+        Metric.COMPLAINT_PERCENT: ("{days} 天内 {deliveries} 次发货中 {complaints} 次",),
     },
 }

@@ -10,8 +10,10 @@ from core.alerts.restock import days_of_cover, restock
 from core.alerts.rules import HOUSE, Fact, Measure, Metric, Reading, Subject
 from core.db.pool import Connection, Record
 from core.db.queries import load_queries
+from core.money.money import Money
 from core.offers.history import Selling, read_lags, read_selling
 from core.types import ChannelId, SkuId
+from core.views.channel_figures import ChannelFigures, channel_figures
 
 _SQL = load_queries("core.alerts", "readings.sql")
 _STOCK = _SQL["stock"]
@@ -23,6 +25,7 @@ _OPEN_ORDERS = _SQL["open_orders"]
 _IMBALANCE = _SQL["imbalance"]
 _CHANNELS_DOWN = _SQL["channels_down"]
 _PAYOUTS = _SQL["payouts"]
+_DISCREPANCIES = _SQL["discrepancies"]
 _DRIFTS = _SQL["drifts"]
 _PROVIDES = _SQL["provides"]
 _GUARDS = _SQL["guards"]
@@ -228,6 +231,64 @@ async def _payout_late(conn: Connection, measure: Measure, view: View) -> list[R
     ]
 
 
+async def _discrepancies(conn: Connection, measure: Measure, view: View) -> list[Reading]:
+    return [
+        _of_channel(row["channel"], row["open"], {"first_at": _moment(row["first_at"])})
+        for row in await conn.fetch(_DISCREPANCIES, view.now, measure.after)
+    ]
+
+
+async def _figures(conn: Connection, measure: Measure, view: View) -> tuple[ChannelFigures, ...]:
+    days = max(round(measure.window.total_seconds() / _DAY_SECONDS), 1)
+    return await channel_figures(conn, view.now, days)
+
+
+async def _cost_percent(conn: Connection, measure: Measure, view: View) -> list[Reading]:
+    """Of too few sales it says nothing, which is well."""
+    found = []
+    for figures in await _figures(conn, measure, view):
+        enough = figures.deliveries >= max(measure.at_least, 1)
+        fees, turnover = (
+            Money(figures.fees_minor, figures.currency),
+            Money(figures.turnover_minor, figures.currency),
+        )
+        facts: dict[str, Fact] = {"fees": str(fees), "turnover": str(turnover), "days": figures.days}
+        found.append(_of_channel(figures.channel, (figures.cost_percent or 0.0) if enough else 0.0, facts))
+    return _worst(found)
+
+
+async def _stock_turnover(conn: Connection, measure: Measure, view: View) -> list[Reading]:
+    """A channel whose stock was watched too shortly is left out; so is one that keeps hardly any."""
+    found = []
+    for figures in await _figures(conn, measure, view):
+        stock = figures.stock_units or 0.0
+        if figures.turnover_per_year is not None and stock >= max(measure.at_least, 1):
+            facts: dict[str, Fact] = {"sold": round(figures.sold_units), "stock": round(stock)}
+            facts["days"] = figures.days
+            found.append(_of_channel(figures.channel, figures.turnover_per_year, facts))
+    return list({reading.subject: reading for reading in found}.values())
+
+
+async def _complaints(conn: Connection, measure: Measure, view: View) -> list[Reading]:
+    found = []
+    for figures in await _figures(conn, measure, view):
+        enough = figures.deliveries >= max(measure.at_least, 1)
+        facts: dict[str, Fact] = {
+            "complaints": figures.refunds + figures.replacements,
+            "deliveries": figures.deliveries,
+            "days": figures.days,
+        }
+        value = (figures.complaint_percent or 0.0) if enough else 0.0
+        found.append(_of_channel(figures.channel, value, facts))
+    return _worst(found)
+
+
+def _worst(readings: Sequence[Reading]) -> list[Reading]:
+    """A channel of several currencies is told of once, by its worst."""
+    ranked = sorted(readings, key=lambda reading: reading.value)
+    return list({reading.subject: reading for reading in ranked}.values())
+
+
 _TAKERS: Mapping[Metric, Taker] = {
     Metric.STOCK: _stock,
     Metric.STOCK_PERCENT: _stock_percent,
@@ -247,6 +308,10 @@ _TAKERS: Mapping[Metric, Taker] = {
     Metric.RATE_AGE_SECONDS: _rate_age,
     Metric.CHANNEL_DOWN_SECONDS: _channel_down,
     Metric.PAYOUT_LATE_DAYS: _payout_late,
+    Metric.DISCREPANCIES: _discrepancies,
+    Metric.COST_PERCENT: _cost_percent,
+    Metric.STOCK_TURNOVER: _stock_turnover,
+    Metric.COMPLAINT_PERCENT: _complaints,
 }
 
 # How often each thing is looked at, in seconds; what is not named here, at every sweep. Dear looks are rare.
@@ -256,6 +321,10 @@ INTERVAL_SECONDS: Mapping[Metric, float] = {
     Metric.EXPIRING: 600.0,
     Metric.LEDGER_IMBALANCE: 300.0,
     Metric.PAYOUT_LATE_DAYS: 3_600.0,
+    Metric.DISCREPANCIES: 60.0,
+    Metric.COST_PERCENT: 3_600.0,
+    Metric.STOCK_TURNOVER: 3_600.0,
+    Metric.COMPLAINT_PERCENT: 3_600.0,
     Metric.RATE_AGE_SECONDS: 60.0,
 }
 

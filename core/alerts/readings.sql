@@ -165,26 +165,46 @@ LEFT JOIN LATERAL (
 WHERE channel.name = ANY ($2::text[])
 ORDER BY channel.name
 
--- name: payouts
--- Days since a channel last paid out, or since its first sale where it never did; only while it owes us a sale.
-SELECT channel.name AS channel, told.last_paid_at, told.first_owed_at,
-    coalesce(extract(epoch FROM $1::timestamptz - told.first_owed_at) / 86400, 0)::float8 AS days
+-- name: discrepancies
+-- What channels tell otherwise than we do, and nobody settled, nor a late line, for longer than $2.
+SELECT channel.name AS channel, count(discrepancy.discrepancy_id)::bigint AS open,
+    min(discrepancy.opened_at) AS first_at
 FROM channel
-JOIN LATERAL (
-    SELECT paid.at AS last_paid_at, (
-        SELECT min(payout_line.booked_at)
-        FROM payout_line
-        WHERE payout_line.channel_id = channel.channel_id
-            AND payout_line.kind = 'sale'
-            AND payout_line.booked_at > coalesce(paid.at, '-infinity')
-    ) AS first_owed_at
-    FROM (
-        SELECT max(payout_line.booked_at) AS at
-        FROM payout_line
-        WHERE payout_line.channel_id = channel.channel_id AND payout_line.kind = 'withdrawal'
-    ) paid
-) told ON true
-WHERE EXISTS (SELECT FROM payout_line WHERE payout_line.channel_id = channel.channel_id)
+LEFT JOIN discrepancy ON discrepancy.channel_id = channel.channel_id
+    AND discrepancy.state = 'open'
+    AND discrepancy.opened_at <= $1::timestamptz - $2::interval
+GROUP BY channel.name
+ORDER BY channel.name
+
+-- name: payouts
+-- Days since the oldest sale was told that neither payouts nor fees and refunds have used up, the oldest first.
+-- Only where a channel tells lines at all; a payout of a little does not settle what is left.
+WITH paid AS (
+    SELECT channel_id, currency,
+        -coalesce(sum(amount_minor) FILTER (WHERE kind = 'withdrawal'), 0) AS paid_minor,
+        coalesce(sum(amount_minor) FILTER (WHERE kind <> 'withdrawal' AND amount_minor < 0), 0) AS taken_minor,
+        max(booked_at) FILTER (WHERE kind = 'withdrawal') AS last_paid_at
+    FROM payout_line
+    GROUP BY channel_id, currency
+),
+income AS (
+    SELECT channel_id, currency, booked_at,
+        sum(amount_minor) OVER (PARTITION BY channel_id, currency ORDER BY booked_at, line_ref) AS so_far_minor
+    FROM payout_line
+    WHERE kind <> 'withdrawal' AND amount_minor > 0
+),
+owed AS (
+    SELECT paid.channel_id, max(paid.last_paid_at) AS last_paid_at, min(income.booked_at) AS first_owed_at
+    FROM paid
+    LEFT JOIN income ON income.channel_id = paid.channel_id
+        AND income.currency = paid.currency
+        AND income.so_far_minor > paid.paid_minor - paid.taken_minor
+    GROUP BY paid.channel_id
+)
+SELECT channel.name AS channel, owed.last_paid_at, owed.first_owed_at,
+    coalesce(extract(epoch FROM $1::timestamptz - owed.first_owed_at) / 86400, 0)::float8 AS days
+FROM channel
+JOIN owed ON owed.channel_id = channel.channel_id
 ORDER BY channel.name
 
 -- name: drifts

@@ -35,6 +35,10 @@ class Metric(StrEnum):
     RATE_AGE_SECONDS = "rate_age_seconds"
     CHANNEL_DOWN_SECONDS = "channel_down_seconds"
     PAYOUT_LATE_DAYS = "payout_late_days"
+    DISCREPANCIES = "discrepancies"
+    COST_PERCENT = "cost_percent"
+    STOCK_TURNOVER = "stock_turnover"  # how often a year the stock is sold
+    COMPLAINT_PERCENT = "complaint_percent"
 
 
 class Side(StrEnum):
@@ -57,7 +61,7 @@ class Severity(StrEnum):
         return list(Severity).index(self)
 
 
-BAD_BELOW = frozenset({Metric.STOCK, Metric.STOCK_PERCENT, Metric.COVER_DAYS})
+BAD_BELOW = frozenset({Metric.STOCK, Metric.STOCK_PERCENT, Metric.COVER_DAYS, Metric.STOCK_TURNOVER})
 
 
 def side_of(metric: Metric) -> Side:

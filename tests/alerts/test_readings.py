@@ -245,11 +245,12 @@ async def test_a_payout_is_late_from_the_first_sale_it_owes(pool: Pool) -> None:
     channel_id = await add_channel(pool)
     for number, (kind, days) in enumerate((("sale", 60), ("withdrawal", 40), ("sale", 36), ("sale", 2))):
         await pool.execute(
-            "INSERT INTO payout_line VALUES ($1, $2, $3, NULL, NULL, 100, 'EUR', $4, $4)",
+            "INSERT INTO payout_line VALUES ($1, $2, $3, NULL, NULL, $5, 'EUR', $4, $4)",
             channel_id,
             str(number),
             kind,
             NOW - timedelta(days=days),
+            -100 if kind == "withdrawal" else 100,
         )
     value, facts = await only(pool, Measure(Metric.PAYOUT_LATE_DAYS))
     assert value == pytest.approx(36)
