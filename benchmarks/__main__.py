@@ -7,6 +7,7 @@ the server and its folder are gone at the end, however it ends.
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import statistics
 import time
@@ -14,12 +15,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
 import uvloop
 from rich.console import Console
 
 from benchmarks import import_codes
 from benchmarks.baselines import Baselines
 from benchmarks.figures import Figure, show, write
+from benchmarks.offers_prices import recalculation
+from benchmarks.offers_reconcile import reconcile
+from benchmarks.offers_stand import open_shops
+from benchmarks.offers_told import told
 from benchmarks.product import Seller, closed_loop, open_loop, tenths
 from benchmarks.stand import Market, Stand, Stock, open_stand
 from scheduler.collector import spare_collector
@@ -37,12 +43,15 @@ class Size:
     bulk_sales: int
     long_sales: int
     import_rows: int
+    listings: int
+    told_sales: int
     large_codes: int | None = None
 
 
-QUICK = Size(3, 1.0, 1_000_000, 50_000, 100_000, 20_000)
-USUAL = Size(3, 3.0, 1_000_000, 200_000, 200_000, 100_000)
-FULL = Size(5, 5.0, 1_000_000, 200_000, 1_000_000, 1_000_000, large_codes=11_000_000)
+QUICK = Size(3, 1.0, 1_000_000, 50_000, 100_000, 20_000, 10_000, 50)
+USUAL = Size(3, 3.0, 1_000_000, 200_000, 200_000, 100_000, 100_000, 300)
+FULL = Size(5, 5.0, 1_000_000, 200_000, 1_000_000, 1_000_000, 100_000, 1_000, large_codes=11_000_000)
+_CHANNELS = 10
 
 
 async def measure(size: Size, only: str, lanes: int, console: Console) -> list[Figure]:
@@ -60,6 +69,7 @@ async def measure(size: Size, only: str, lanes: int, console: Console) -> list[F
             "long": lambda: _long_run(stand, size, lanes),
             "large": lambda: _large(stand, spread, size),
             "import": lambda: _import(stand, size),
+            "offers": lambda: _offers(stand, size),
         }
         chosen = [name for name in parts if only in ("", name)]
         for stock in (spread, hot):
@@ -211,6 +221,17 @@ async def _import(stand: Stand, size: Size) -> AsyncIterator[Figure]:
     yield Figure(what, imported, copied, "rows/s", imported / copied, 0.5)
 
 
+async def _offers(stand: Stand, size: Size) -> AsyncIterator[Figure]:
+    """From a sale to all other channels, and the rounds over all listings."""
+    async for figure in told(stand, size.told_sales):
+        yield figure
+    async with open_shops(stand, _CHANNELS, size.listings // _CHANNELS) as shops:
+        async for figure in recalculation(shops):
+            yield figure
+        async for figure in reconcile(shops):
+            yield figure
+
+
 def main() -> None:
     """Read the command line, measure, tell."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
@@ -218,7 +239,7 @@ def main() -> None:
     length.add_argument("--quick", action="store_true", help="about a minute: a first look")
     length.add_argument("--full", action="store_true", help="a million sales, 11 million codes: half an hour")
     parser.add_argument(
-        "--only", default="", help="one part: spread, hot, peers, latency, long, large, import"
+        "--only", default="", help="one part: spread, hot, peers, latency, long, large, import, offers"
     )
     # On two cores a second lane only makes the groups smaller: client, reserving and closing fill both.
     lanes = max(1, (os.cpu_count() or 2) // 2)
@@ -227,6 +248,9 @@ def main() -> None:
     asked = parser.parse_args()
     mode, size = ("quick", QUICK) if asked.quick else ("full", FULL) if asked.full else ("usual", USUAL)
     console = Console(width=None if Console().is_terminal else 180)
+    # What is told of every request and push is nothing to watch here, and costs time.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    logging.getLogger("apscheduler").setLevel(logging.CRITICAL)
     started = time.monotonic()
     figures = uvloop.run(measure(size, asked.only, asked.lanes, console))
     show(figures, console)
