@@ -1,0 +1,1 @@
+"""Keeps the journal's books: seals what was written, sums it up, closes months, hands it to accountants."""
