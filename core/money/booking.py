@@ -27,6 +27,7 @@ class BookingKind(StrEnum):
     """What a transaction is that no order posted."""
 
     CLEARING = "clearing"  # a line of a channel's statement
+    FX = "fx"  # money of one currency settles what stood in another
     PAYOUT = "payout"  # a channel's balance goes to our bank
     DISCREPANCY = "discrepancy"  # a difference is opened, or settled
     CORRECTION = "correction"
