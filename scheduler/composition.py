@@ -25,6 +25,7 @@ from core.db.embedded import EmbeddedServer
 from core.db.migrate import check_schema, migrate
 from core.db.pool import Connection, Pool, open_pool
 from core.errors import SchemaOlder
+from core.money.journal.sealing import advance_clock
 from core.money.ledger import Ledger, publish_plan
 from core.money.plans.choice import PlanChoice
 from core.offers.catalogue import ListingBook, add_channel
@@ -87,6 +88,7 @@ async def open_core(settings: Settings, application_name: str = "consignd") -> A
     async with open_database(settings, application_name) as (server, pool):
         async with pool.acquire() as conn:
             await _bring_up_schema(conn, embedded=server is not None)
+            await advance_clock(conn)
         async with pool.acquire() as conn:
             vault = await open_vault(conn, read_keyring(settings))
         yield build_core(settings, server, pool, vault)

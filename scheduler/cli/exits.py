@@ -43,7 +43,7 @@ class Exit(IntEnum):
 
 _MEANINGS = {
     Exit.OK: "done; an import whose refused rows are all reported is done too",
-    Exit.VIOLATED: "`check` found a promise broken, or the demo did not end well",
+    Exit.VIOLATED: "`check` or `ledger verify` found a promise broken, or the demo did not end well",
     Exit.USAGE: "the command or what it was given is wrong: mend it, do not repeat it",
     Exit.SETTINGS: "the settings are refused; each line says where and what to write",
     Exit.DATABASE: "the database does not answer, or is not usable as it is",

@@ -15,7 +15,7 @@ from scheduler.composition import open_core
 
 @click.group("ledger")
 def ledger() -> None:
-    """Show balances, and explain how an order's money was split."""
+    """Show balances, verify and close the books, and explain how an order's money was split."""
 
 
 @ledger.command("balances")

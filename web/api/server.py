@@ -9,7 +9,7 @@ import structlog
 from aiohttp import web
 
 from web.access import GuessLimiter, Right, Token, find_token, roles_with
-from web.api import alerts, channels, codes, money, orders, prices, rates, standing, stock
+from web.api import alerts, channels, codes, ledger, money, orders, prices, rates, standing, statements, stock
 from web.api.openapi import openapi_bytes
 from web.api.problems import Problem, problem_of
 from web.api.route import Call, Route
@@ -40,6 +40,8 @@ ROUTES: tuple[Route, ...] = (
     *prices.ROUTES,
     *rates.ROUTES,
     *money.ROUTES,
+    *statements.ROUTES,
+    *ledger.ROUTES,
     *alerts.ROUTES,
     EVENTS,
 )

@@ -1,0 +1,83 @@
+"""Lets callers see the journal's chain, trial balances and closed months, and close a month."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from core.money.journal.periods import Period, close_period, reopen_period
+from core.views.journal import ChainState, Periods, TrialBalance, chain_state, periods, trial_balance
+from web.access import Right
+from web.api.route import Call, Route, Shape
+from web.api.shapes import Done, Words
+
+Month = Annotated[str, Field(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$", examples=["2026-10"])]
+
+
+class MonthQuery(Shape):
+    """Which month."""
+
+    period: Month
+
+
+class MonthBody(Shape):
+    """Which month, and why."""
+
+    period: Month
+    reason: Words
+
+
+async def show_head(call: Call) -> ChainState:
+    """How far the chain reaches."""
+    async with call.services.pool.acquire() as conn:
+        return await chain_state(conn)
+
+
+async def list_periods(call: Call) -> Periods:
+    """What is closed."""
+    async with call.services.pool.acquire() as conn:
+        return await periods(conn)
+
+
+async def show_trial_balance(call: Call) -> TrialBalance:
+    """A month's trial balance."""
+    period = Period.parse(call.query(MonthQuery).period)
+    async with call.services.pool.acquire() as conn:
+        return await trial_balance(conn, period)
+
+
+async def close(call: Call) -> Done:
+    """A month closed."""
+    body, services = call.body(MonthBody), call.services
+    period = Period.parse(body.period)
+    async with services.pool.acquire() as conn, conn.transaction():
+        await close_period(conn, period, actor=call.token.name, reason=body.reason, now=services.now())
+    return Done(f"{period} is closed: nothing can be posted there or before it")
+
+
+async def reopen(call: Call) -> Done:
+    """A month opened again."""
+    body, services = call.body(MonthBody), call.services
+    period = Period.parse(body.period)
+    async with services.pool.acquire() as conn, conn.transaction():
+        await reopen_period(conn, period, actor=call.token.name, reason=body.reason, now=services.now())
+    return Done(f"{period} is open again, and so are the months after it")
+
+
+_MONEY = Right.MONEY
+ROUTES = (
+    Route("GET", "/ledger/head", _MONEY, "Show the head of each lane's chain", ChainState, show_head),
+    Route("GET", "/ledger/periods", _MONEY, "List closed months and their history", Periods, list_periods),
+    Route(
+        "GET",
+        "/ledger/trial-balance",
+        _MONEY,
+        "Show a month's trial balance",
+        TrialBalance,
+        show_trial_balance,
+        query=MonthQuery,
+    ),
+    Route("POST", "/ledger/close", _MONEY, "Close a month and all before it", Done, close, body=MonthBody),
+    Route("POST", "/ledger/reopen", Right.REOPEN, "Open a closed month again", Done, reopen, body=MonthBody),
+)
