@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -55,10 +56,7 @@ async def browser(room: Room) -> AsyncIterator[Browser]:
 
 
 def filled(path: str) -> str:
-    ids = ("hold_id", "drift_id", "exception_id", "incident_id", "listing_id")
-    places = {"sku_ref": SKU, "order_id": "1000", "place": "0.1.1", "name": "telling"} | dict.fromkeys(
-        ids, "1"
-    )
+    places = defaultdict(lambda: "1", sku_ref=SKU, order_id="1000", place="0.1.1", name="telling")
     question = "?scope=everything" if path == "/switches/turn" else ""
     return "/console" + path.format_map(places) + question
 
@@ -158,7 +156,16 @@ async def test_pages_hold_no_script_or_style_of_their_own(browser: Browser) -> N
     await raise_alerts(browser.room)
     more = ("/prices", "/prices/1", "/rates", "/alerts", "/alerts/1", "/alerts/messages", "/switches")
     await browser.sign_in()
-    for path in ("", "/stock", f"/stock/{SKU}", "/orders", f"/orders/{order_id}", "/channels", "/money", *more):
+    for path in (
+        "",
+        "/stock",
+        f"/stock/{SKU}",
+        "/orders",
+        f"/orders/{order_id}",
+        "/channels",
+        "/money",
+        *more,
+    ):
         body = (await browser.open(f"/console{path}")).body.decode()
         assert not re.search(r"<style|style=|\son\w+=|javascript:|<script(?! src=)", body), path
         assert "http://" not in body.replace("http://www.w3.org", "")
