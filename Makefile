@@ -27,6 +27,7 @@ contracts: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.day
+	$(BIN)/python -m benchmarks.ledger
 
 # Writes both requirement files anew from pyproject.toml: versions and hashes, no index addresses.
 lock: $(VENV)/.dev

@@ -39,11 +39,18 @@ class Seller:
 
     async def sell(self) -> None:
         """One order of one code, from the marketplace's word to its money."""
+        await self.close(await self.reserve())
+
+    async def reserve(self) -> Order:
+        """One order of one code, kept for it."""
         goods = random.choice(self._market.goods)
         request = self._request(goods)
         reserved = await self._allocator.reserve(request)
         assert reserved.state is OrderState.ACCEPTED, f"{reserved}: are there codes left?"
-        order = _order(request, reserved)
+        return _order(request, reserved)
+
+    async def close(self, order: Order) -> None:
+        """An order delivered, and its money split."""
         await self._closer.close(Closing(order, self._market.terms, "bench", "", _OWNERS))
 
     def _request(self, goods: Goods) -> ReserveRequest:
