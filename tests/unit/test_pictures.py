@@ -15,6 +15,7 @@ from core.views.prices import ChangeView, CompetitorView
 from tests.factories import NOW
 from web.console.pictures import (
     Rung,
+    Why,
     histogram,
     part_gauge,
     price_curve,
@@ -59,7 +60,7 @@ def test_a_ladder_names_each_rule_and_draws_only_what_changes() -> None:
 
 
 def test_what_was_written_down_is_drawn_alike() -> None:
-    why = {
+    why: Why = {
         "quantity": [{"rule": "sellable", "quantity": 3, "why": "codes"}],
         "price": [{"rule": "base", "amount_minor": 2000, "why": "wanted", "source": "price.base"}],
     }

@@ -34,8 +34,7 @@ async def upload(room: Room, content: bytes, name: str = "codes.txt", **fields: 
 
 def filled(route: Route) -> str:
     """A route's path with something in its places; ids are 1."""
-    places = defaultdict(lambda: "1", sku_ref=SKU, place="0.1.1", name="answering")
-    return route.path.format_map(places)
+    return route.path.format_map(defaultdict(lambda: "1", sku_ref=SKU, place="0.1.1", name="answering"))
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)

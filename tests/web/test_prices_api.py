@@ -38,7 +38,8 @@ async def test_a_price_is_worked_out_step_by_step(room: Room) -> None:
 
 
 async def test_prices_come_in_pages(room: Room) -> None:
-    seen, after = [], 0
+    seen: list[str] = []
+    after: int | None = 0
     while after is not None:
         page = (await room.call("GET", f"/prices?limit=3&after={after}")).json()
         seen += [price["channel"] for price in page["prices"]]
