@@ -31,6 +31,7 @@ from scheduler.driver import ChannelDriver, Drive, Pace
 from scheduler.loops.alert import AlertDesk, AlertMetrics
 from scheduler.loops.measure import MEASURE_SECONDS, Measurer
 from scheduler.loops.prices import PricePace, add_price_sweeps
+from scheduler.loops.splits import add_split_sweep
 from scheduler.loops.seal import Sealer
 from scheduler.metrics import LoopMetrics
 from scheduler.notify import Messenger
@@ -81,6 +82,7 @@ class Daemon:
             measure = Measurer(Measuring(self._core.pool, utc_now)).tick
             self._timetable.add_job(measure, "interval", seconds=MEASURE_SECONDS, max_instances=1)
             add_price_sweeps(self._timetable, self._core.pool, self._settings)
+            add_split_sweep(self._timetable, self._core.pool, self._core.ledger, self._channels.terms())
             Sealer(self._core.pool).on(self._timetable)
             if self._settings.alerts.enabled:
                 desk, alerts = self._alert_desk(), self._settings.alerts
