@@ -12,7 +12,7 @@ from core.money.journal.sealing import Sealing
 from core.views.journal import chain_state
 from scheduler.composition import utc_now
 
-SEAL_SECONDS = 2.0
+SEAL_SECONDS = 5.0
 _TELL_EVERY = timedelta(hours=1)
 
 _log = structlog.get_logger()

@@ -14,13 +14,14 @@ FROM journal_seal
 -- name: lanes
 SELECT DISTINCT lane FROM journal_block ORDER BY lane
 
--- name: next_block
+-- name: next_blocks
+-- Many at a time: where little is sold, a block holds one sale.
 SELECT lane, block_no, until_written_in, until_transaction_id, transactions, entries, members, previous_hash, hash,
     sealed_at
 FROM journal_block
 WHERE lane = $1::smallint AND block_no > $2::int
 ORDER BY block_no
-LIMIT 1
+LIMIT 64
 
 -- name: block_hash
 SELECT hash FROM journal_block WHERE lane = $1::smallint AND block_no = $2::int

@@ -12,7 +12,7 @@ from core.db.queries import load_queries
 from core.money.journal.chain import GENESIS, Block, Head, Member
 
 _SQL = load_queries("core.money.journal", "verifying.sql")
-_NEXT_BLOCK = _SQL["next_block"]
+_NEXT_BLOCKS = _SQL["next_blocks"]
 _PLACE_OF = _SQL["place_of"]
 
 # What is told of a journal that is wrong in many places; the first is the one to look at.
@@ -58,6 +58,7 @@ class LaneWalk:
         self._block: Block | None = None
         self._left: deque[Member] = deque()
         self._left_ids: set[int] = set()
+        self._waiting: deque[Block] = deque()
         self._at_end = False
         self.head = Head(lane, 0, GENESIS)
         self.findings: list[Finding] = []
@@ -110,11 +111,13 @@ class LaneWalk:
         self._left_ids.clear()
         if self._at_end:
             return False
-        row = await self._conn.fetchrow(_NEXT_BLOCK, self.head.lane, self.head.block_no)
-        if row is None:
+        if not self._waiting:
+            rows = await self._conn.fetch(_NEXT_BLOCKS, self.head.lane, self.head.block_no)
+            self._waiting.extend(Block(**dict(row)) for row in rows)
+        if not self._waiting:
             self._at_end = True
             return False
-        before, self._block = self._block, Block(**dict(row))
+        before, self._block = self._block, self._waiting.popleft()
         self._check(self._block, before)
         self.head = Head(self._block.lane, self._block.block_no, self._block.hash)
         self._left.extend(self._block.each_member())
