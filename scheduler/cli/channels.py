@@ -14,6 +14,7 @@ from core.offers.catalogue import pause_channel
 from core.views.channels import ChannelView
 from core.views.channels import channels as read_channels
 from scheduler.cli.fees import FeeCheck, check_fee, show_fee
+from scheduler.cli.figures import show_figures
 from scheduler.cli.options import ListGroup, json_option, reason_option
 from scheduler.cli.output import Cells, print_json, say
 from scheduler.cli.session import Session, pass_session
@@ -23,6 +24,9 @@ from scheduler.composition import open_connector, open_core, utc_now
 @click.group("channels", cls=ListGroup)
 def channels() -> None:
     """Show, test, pause and resume channels. Without a command it lists."""
+
+
+channels.add_command(show_figures)
 
 
 @channels.command("list")

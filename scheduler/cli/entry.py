@@ -125,6 +125,13 @@ _PLACES = {
         "scheduler.cli.ledger_group:ledger",
         "Show balances, verify and close the books, and explain how an order's money was split.",
     ),
+    "statements": Place(
+        "scheduler.cli.statements:statements", "Hold what channels tell of our money against what we posted."
+    ),
+    "discrepancies": Place(
+        "scheduler.cli.discrepancies:discrepancies",
+        "Show and settle what channels tell otherwise than we do.",
+    ),
     "splits": Place("scheduler.cli.splits:splits", "Look at split plans: who gets what of a sale."),
     "price": Place(
         "scheduler.cli.price_group:price",

@@ -18,13 +18,26 @@ from core.errors import (
     Overloaded,
     UnknownChannel,
     UnknownConsignor,
+    UnknownDiscrepancy,
     UnknownIncident,
     UnknownListing,
+    UnknownMapping,
     UnknownOrder,
     UnknownSku,
+    UnknownStatement,
 )
 
-_UNKNOWN = (UnknownSku, UnknownConsignor, UnknownChannel, UnknownOrder, UnknownListing, UnknownIncident)
+_UNKNOWN = (
+    UnknownSku,
+    UnknownConsignor,
+    UnknownChannel,
+    UnknownOrder,
+    UnknownListing,
+    UnknownIncident,
+    UnknownStatement,
+    UnknownMapping,
+    UnknownDiscrepancy,
+)
 _RETRY_AFTER_SECONDS = 5
 
 

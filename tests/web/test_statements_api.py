@@ -1,0 +1,72 @@
+"""Finance sees statements and settles discrepancies over the API; others do not."""
+
+from __future__ import annotations
+
+from core.money.money import Money
+from core.money.payouts import ToldLine, keep_lines
+from core.money.statements.book import StatementBook
+from core.money.statements.terms import MatchTerms
+from core.types import ChannelId
+from tests.factories import NOW
+from tests.web.bench import Room
+from web.access import Role
+
+
+async def tell(room: Room, *amounts: int) -> None:
+    """Lines of a channel that are nothing of ours."""
+    row = await room.pool.fetchrow("SELECT channel_id, name FROM channel ORDER BY channel_id LIMIT 1")
+    assert row is not None
+    channel_id = ChannelId(row["channel_id"])
+    lines = [
+        ToldLine(f"t-{number}", "other", Money(amount, "EUR"), NOW, None, None)
+        for number, amount in enumerate(amounts, 1)
+    ]
+    async with room.pool.acquire() as conn, conn.transaction():
+        await keep_lines(conn, channel_id, lines, NOW)
+    await StatementBook(room.pool, lambda: NOW).match(MatchTerms(channel_id, row["name"]))
+
+
+async def test_a_statement_is_shown_line_by_line(room: Room) -> None:
+    await tell(room, 100, -40, 7)
+    [statement] = (await room.call("GET", "/statements", Role.FINANCE)).json()["statements"]
+    assert (statement["lines"], statement["total_minor"], statement["open"]) == (3, 67, 3)
+    path = f"/statements/{statement['statement_id']}"
+    first = (await room.call("GET", f"{path}?limit=2", Role.FINANCE)).json()
+    assert [line["line_ref"] for line in first["lines"]] == ["t-1", "t-2"]
+    at = first["next_at"].replace("+", "%2B")
+    rest = (await room.call("GET", f"{path}?after_at={at}&after_ref=t-2", Role.FINANCE)).json()
+    assert ([line["line_ref"] for line in rest["lines"]], rest["next_ref"]) == (["t-3"], None)
+    assert (await room.call("GET", f"{path}?after_ref=t-2", Role.FINANCE)).status == 422
+    assert (await room.call("GET", "/statements/99", Role.FINANCE)).status == 404
+    assert (await room.call("GET", "/statements/x", Role.FINANCE)).status == 404
+
+
+async def test_a_discrepancy_is_taken_on_and_settled(room: Room) -> None:
+    await tell(room, 100, -40)
+    page = (await room.call("GET", "/discrepancies", Role.FINANCE)).json()
+    assert [found["difference_minor"] for found in page["discrepancies"]] == [-40, 100]
+    assert page["sums"][0]["left_minor"] == 60
+    minus, plus = (found["discrepancy_id"] for found in page["discrepancies"])
+    body = {"owner": "Ada", "reason": "hers"}
+    assert (await room.call("POST", f"/discrepancies/{plus}/assign", Role.FINANCE, body)).status == 200
+    pair = {"resolution": "pair", "pair_id": minus, "reason": "one corrects the other"}
+    assert (await room.call("POST", f"/discrepancies/{plus}/resolve", Role.FINANCE, pair)).status == 200
+    detail = (await room.call("GET", f"/discrepancies/{plus}", Role.FINANCE)).json()
+    assert (detail["discrepancy"]["left_minor"], detail["discrepancy"]["owner"]) == (60, "Ada")
+    assert [event["what"] for event in detail["events"]] == ["assigned", "pair"]
+    bank = {"resolution": "bank", "reason": "a deposit of ours"}
+    assert (await room.call("POST", f"/discrepancies/{plus}/resolve", Role.FINANCE, bank)).status == 200
+    assert (await room.call("POST", f"/discrepancies/{plus}/resolve", Role.FINANCE, bank)).status == 409
+    wrong = {"resolution": "pair", "reason": "x"}
+    assert (await room.call("POST", f"/discrepancies/{plus}/resolve", Role.FINANCE, wrong)).status == 422
+    told = (await room.call("GET", "/discrepancies?state=resolved", Role.FINANCE)).json()
+    assert len(told["discrepancies"]) == 2
+
+
+async def test_money_is_finance_s_business(room: Room) -> None:
+    for path in ("/statements", "/discrepancies", "/discrepancies/1", "/figures/channels"):
+        assert (await room.call("GET", path, Role.OPERATOR)).status == 403
+        assert (await room.call("GET", path, Role.VIEWER)).status == 403
+    assert (await room.call("GET", "/discrepancies/1", Role.FINANCE)).status == 404
+    figures = (await room.call("GET", "/figures/channels?days=7", Role.FINANCE)).json()
+    assert {row["days"] for row in figures["channels"]} == {7}
