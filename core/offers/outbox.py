@@ -258,10 +258,11 @@ class Outbox:
             now,
         )
         await self._note_prices(conn, plans, now)
-        same = [plan for plan in plans if not plan.tells]
-        ids, versions = _ids_and_versions(same)
-        final = [not plan.held_back for plan in same]
-        await conn.execute(_SETTLE_UNCHANGED, ids, versions, final, now + _HELD_BACK_PAUSE)
+        # All offers of these SKUs are locked meanwhile, also for others: no statement is asked for nothing.
+        if same := [plan for plan in plans if not plan.tells]:
+            ids, versions = _ids_and_versions(same)
+            final = [not plan.held_back for plan in same]
+            await conn.execute(_SETTLE_UNCHANGED, ids, versions, final, now + _HELD_BACK_PAUSE)
 
     async def _note_prices(self, conn: Connection, plans: Sequence[OfferPlan], now: datetime) -> None:
         """Changes that will be told, and the prices that people are asked about."""
@@ -306,19 +307,21 @@ class Outbox:
                 now + pause,
                 [plan.quantity < plan.row.showing for plan in published],
             )
-            await conn.execute(
-                _SETTLE_REFUSED,
-                [refusal.plan.row.listing_id for refusal in refused],
-                [refusal.plan.row.dirty_version for refusal in refused],
-                [refusal.detail for refusal in refused],
-            )
-            await conn.execute(
-                _SETTLE_LATER,
-                [delay.plan.row.listing_id for delay in later],
-                now,
-                [delay.after_seconds for delay in later],
-                [delay.unknown for delay in later],
-            )
+            if refused:
+                await conn.execute(
+                    _SETTLE_REFUSED,
+                    [refusal.plan.row.listing_id for refusal in refused],
+                    [refusal.plan.row.dirty_version for refusal in refused],
+                    [refusal.detail for refusal in refused],
+                )
+            if later:
+                await conn.execute(
+                    _SETTLE_LATER,
+                    [delay.plan.row.listing_id for delay in later],
+                    now,
+                    [delay.after_seconds for delay in later],
+                    [delay.unknown for delay in later],
+                )
         return tuple(float(row["lag_seconds"]) for row in lags)
 
     async def observe(self, terms: ChannelTerms, seen: Sequence[OfferObserved], at: datetime) -> None:
