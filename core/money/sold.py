@@ -47,6 +47,11 @@ def told_to_json(told: Told) -> object:
     return json.loads(_TOLD.dump_json(told))
 
 
+def told_from_json(stored: object) -> Told:
+    """As it was kept."""
+    return _TOLD.validate_json(json.dumps(stored))
+
+
 @dataclass(frozen=True, slots=True)
 class Sold:
     """One sold line as it stands now; `refunds` counts those there were, `whole` that nothing is left."""
@@ -92,7 +97,7 @@ async def load_sold(conn: Connection, order_id: OrderId, *, lock: bool = False) 
 async def _told(conn: Connection, order_id: OrderId, row: Record) -> Told:
     """As it was kept; a plain plan is told nothing that does not stand in the order itself."""
     if row["facts"] is not None:
-        return _TOLD.validate_json(json.dumps(row["facts"]))
+        return told_from_json(row["facts"])
     owners = await conn.fetch(_CONSIGNORS_AT_SALE, order_id, row["line_no"], row["posted_at"])
     facts = SaleFacts(
         unit_price=Money(int(row["unit_price_minor"]), row["currency"]),

@@ -21,6 +21,13 @@ from core.money.posting import Posting
 from scheduler.cli.exits import Exit
 from scheduler.cli.options import json_option
 from scheduler.cli.output import Cells, amount, note, print_json, say
+from scheduler.cli.split_sales import (
+    explain_split,
+    list_owed,
+    redeem_coupon,
+    refund_part,
+    simulate_split,
+)
 from scheduler.split_plans import plan_of
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -30,6 +37,10 @@ _BAR_CELLS = 30
 @click.group("splits", no_args_is_help=True)
 def splits() -> None:
     """Look at split plans: who gets what of a sale."""
+
+
+for command in (explain_split, simulate_split, list_owed, refund_part, redeem_coupon):
+    splits.add_command(command)
 
 
 @splits.command("lint")

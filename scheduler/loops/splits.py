@@ -17,6 +17,7 @@ from core.types import ChannelId
 from scheduler.composition import utc_now
 
 SPLITS_SECONDS = 30.0
+_FAILURES: tuple[type[Exception], ...] = (ConsigndError, *DATABASE_FAILURES)
 
 _log = structlog.get_logger()
 
@@ -35,7 +36,7 @@ class SplitSweep:
         try:
             await self._after_sale.settle_due(utc_now())
             await self._owed.retry(self._terms, utc_now())
-        except (ConsigndError, *DATABASE_FAILURES) as error:
+        except _FAILURES as error:
             if not self._failing:
                 _log.warning("sweep.failing", subject="splits", error=f"{type(error).__name__}: {error}")
             self._failing = True

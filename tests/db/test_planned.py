@@ -1,4 +1,4 @@
-"""Sales under plans that ask for more than a price: facts are kept, limits counted, shares vest, debts paid."""
+"""Sales under plans that ask for more than a price: facts kept, limits counted, shares vest, debts paid."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ from core.orders.owed import OwedSplits, owed_splits
 from core.types import OrderState
 from core.views.invariants import check
 from core.views.ledger import explain_order
+from core.views.split_simulation import SplitReplay
 from tests.db.test_closing import balance_by_account, close_all, closer_of, sold
 from tests.factories import NOW, Shop, add_shop, terms_of
 from tests.unit.drawn_plans import plans
@@ -48,12 +49,13 @@ REST = Rule("rest", CONSIGNOR, rest=True)
 FEE = Rule("fee", CHANNEL, rate_ppm=100_000, when_short=Short.LOSS)
 MARGIN = Rule("margin", OPERATOR, base=Base.MARGIN, rate_ppm=500_000)
 DAY = timedelta(days=1)
+NO_HOLD = timedelta(0)
 
 
-async def terms_by(pool: Pool, shop: Shop, *rules: Rule, **more: object) -> ChannelTerms:
+async def terms_by(pool: Pool, shop: Shop, *rules: Rule, payout_hold: timedelta = NO_HOLD) -> ChannelTerms:
     async with pool.acquire() as conn:
         plan_id, plan = await publish_plan(conn, Plan("special", rules, currency="EUR"))
-    return replace(terms_of(shop.channel_id, shop.channel, plan_id, plan), **more)
+    return replace(terms_of(shop.channel_id, shop.channel, plan_id, plan), payout_hold=payout_hold)
 
 
 async def sell(pool: Pool, shop: Shop, terms: ChannelTerms, quantity: int = 1) -> Order:
@@ -273,3 +275,22 @@ async def test_whatever_the_plan_all_that_was_posted_is_the_engines_answer(pool:
         await Ledger(pool).reverse_order(conn, order.order_id, at)
         (line,) = await load_sold(conn, order.order_id)
         assert line.expected(at) == dict(line.standing)
+
+
+async def test_another_plan_is_held_against_the_same_sales(pool: Pool) -> None:
+    shop = await add_shop(pool, codes=9)
+    await pool.execute("UPDATE shelf SET unit_cost_minor = 1200, currency = 'EUR'")
+    terms = await terms_by(pool, shop, FEE, REST)
+    await close_all(closer_of(pool), terms, await sold(pool, shop, count=4, quantity=2))
+    capped = Rule("promo", OPERATOR, rate_ppm=100_000, cap=Cap(1_050, Per.MONTH), when_short=Short.LESS)
+    replay = SplitReplay(Plan("draft", (FEE, MARGIN, capped, REST), currency="EUR"), NOW - DAY)
+    async with pool.acquire() as conn, conn.transaction(isolation="repeatable_read", readonly=True):
+        assert [seen async for seen in replay.run(conn)] == [(0, 4), (4, 4)]
+    found = replay.result()
+    by_party = {row.party: (row.old_minor, row.new_minor) for row in found.parties}
+    assert by_party == {
+        "channel": (1_600, 1_600),
+        "operator": (0, 8 * 300 + 1_050),
+        "consignor": (14_400, 14_400 - 8 * 300 - 1_050),
+    }
+    assert (found.lines, found.unsplit) == (4, 0)
