@@ -24,7 +24,9 @@ cell AS (
             CASE WHEN asked.listing_id IS NOT NULL OR (
                 offer.observed_at >= offer.published_at AND offer.dirty_version = offer.acked_version
                 AND (offer.observed_quantity > offer.published_quantity
-                    OR offer.observed_price_minor <> offer.published_price_minor
+                    -- A channel reckons one side of a price by itself, and rounds it: only both sides are telling.
+                    OR abs(offer.observed_price_minor - offer.published_price_minor) > 1
+                        AND coalesce(abs(offer.observed_net_minor - offer.published_net_minor) > 1, true)
                     OR offer.observed_on AND NOT offer.published_on)
             ) THEN 'drifted' END,
             CASE WHEN EXISTS (

@@ -44,7 +44,8 @@ async def sold(pool: Pool, shop: Shop, units: float, since: datetime = NOW - tim
         ('why = \'{"price_state": "no_rate", "quantity": []}\'', T.NO_PRICE),
         ('why = \'{"price_state": "priced", "quantity": [{"rule": "held back"}]}\'', T.HELD_BACK),
         ("observed_quantity = 6", T.DRIFTED),
-        ("observed_price_minor = 1999", T.DRIFTED),
+        ("observed_price_minor = 1950", T.DRIFTED),
+        ("observed_price_minor = 1950, observed_net_minor = 1700, published_net_minor = 1750", T.DRIFTED),
     ],
 )
 async def test_what_is_wrong_with_an_offer_is_named(pool: Pool, change: str, trouble: Trouble) -> None:
@@ -62,6 +63,17 @@ async def test_what_is_wrong_with_an_offer_is_named(pool: Pool, change: str, tro
     assert (await look(pool, MatrixFilter(trouble=trouble))).skus == 1
     assert (await look(pool, MatrixFilter(trouble="any"))).skus == 1
     assert (await look(pool, MatrixFilter(trouble=T.PAUSED))).rows == ()
+
+
+async def test_a_price_that_the_channel_reckons_by_itself_is_no_drift(pool: Pool) -> None:
+    await add_shop(pool, codes=5)
+    await pool.execute(
+        "UPDATE offer SET published_price_minor = 2000, observed_price_minor = 1950,"
+        " published_net_minor = 1750,"
+        " observed_net_minor = 1750, published_at = $1, observed_at = $1, acked_version = dirty_version",
+        NOW,
+    )
+    assert await troubles(pool) == [()]
 
 
 async def test_what_was_sold_there_meanwhile_is_no_drift(pool: Pool) -> None:

@@ -38,7 +38,7 @@ _TROUBLES = {
     Trouble.PAUSED: "quiet",
     Trouble.HELD_BACK: "busy",
 }
-_SHORT_DAYS, _LOW_DAYS = 3, 7
+_SHORT_DAYS, _LOW_DAYS, _FEW_DAYS = 3, 7, 10
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 
@@ -56,7 +56,9 @@ def days(number: float | None) -> str:
     """How many days something lasts, in as many digits as matter; a dash for ever."""
     if number is None:
         return "–"
-    return f"{number:.1f} d" if number < 10 else f"{number:,.0f} d"
+    if number < 1:
+        return f"{24 * number:.0f} h"
+    return f"{number:.1f} d" if number < _FEW_DAYS else f"{number:,.0f} d"
 
 
 def cover_tone(number: float | None) -> str:
