@@ -127,8 +127,9 @@ def simulate_split(session: Session, path: Path, since: datetime, as_json: bool)
 async def _simulate(settings: Settings, plan: Plan, since: datetime, *, as_json: bool) -> SplitSimulation:
     replay = SplitReplay(plan, since)
     async with open_core(settings) as core, core.pool.acquire() as conn:
-        async with conn.transaction(isolation="repeatable_read", readonly=True):
-            with bar("sales", as_json=as_json) as progress:
+        transaction = conn.transaction(isolation="repeatable_read", readonly=True)
+        with bar("sales", as_json=as_json) as progress:
+            async with transaction:
                 task = None if progress is None else progress.add_task("sales", total=None)
                 async for done, orders in replay.run(conn):
                     if progress is not None and task is not None:
