@@ -57,7 +57,7 @@ def days(number: float | None) -> str:
     if number is None:
         return "–"
     if number < 1:
-        return f"{24 * number:.0f} h"
+        return f"{24 * number:.0f} h" if number == 0 or number >= 1 / 24 else "< 1 h"
     return f"{number:.1f} d" if number < _FEW_DAYS else f"{number:,.0f} d"
 
 
