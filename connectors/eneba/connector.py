@@ -68,7 +68,7 @@ _PAYOUT_KINDS: Mapping[str, PayoutKind] = MappingProxyType(
         "NEW_AUCTION_FEE": PayoutKind.FEE,
         "AUCTION_RENEW_FEE": PayoutKind.FEE,
         "AUCTION_CAMPAIGN_FEE": PayoutKind.FEE,
-        "FUNDS_RELEASE_FEE": PayoutKind.FEE,
+        "FUNDS_RELEASE_FEE": PayoutKind.RELEASE_FEE,
         "AUCTION_EDIT_FEE": PayoutKind.EDIT_FEE,
         "AUCTION_UNFULFILLED_SALE_FEE": PayoutKind.UNFULFILLED_FEE,
         "PARTIAL_ITEM_REFUND": PayoutKind.REFUND,

@@ -156,9 +156,11 @@ class PayoutKind(StrEnum):
     SALE = "sale"
     FEE = "fee"
     EDIT_FEE = "edit_fee"
+    RELEASE_FEE = "release_fee"
     UNFULFILLED_FEE = "unfulfilled_fee"
     REFUND = "refund"
     WITHDRAWAL = "withdrawal"
+    ADJUSTMENT = "adjustment"
     OTHER = "other"
 
 
