@@ -46,9 +46,20 @@ VACUUM ANALYZE
 -- The journal as it would be without the chain and without closed months.
 DO $$
 BEGIN
-    DROP INDEX journal_transaction_by_writing;
+    DROP INDEX IF EXISTS journal_transaction_by_writing;
     ALTER TABLE journal_transaction ALTER COLUMN written_in SET DEFAULT 0;
-    DROP TRIGGER journal_period_open ON journal_transaction;
+    DROP TRIGGER IF EXISTS journal_period_open ON journal_transaction;
+END $$
+
+-- name: with_books
+-- As the migration makes it.
+DO $$
+BEGIN
+    CREATE INDEX journal_transaction_by_writing ON journal_transaction (written_in);
+    ALTER TABLE journal_transaction ALTER COLUMN written_in SET DEFAULT journal_clock();
+    CREATE TRIGGER journal_period_open AFTER INSERT ON journal_transaction
+        REFERENCING NEW TABLE AS written
+        FOR EACH STATEMENT EXECUTE FUNCTION refuse_closed_period();
 END $$
 
 -- name: close_a_month
