@@ -1,4 +1,4 @@
-"""Money settled in another currency: exact, zero in each currency, and every difference on an account of its own."""
+"""Money settled in another currency: exact, zero in each currency, every difference on its own account."""
 
 from __future__ import annotations
 
