@@ -21,7 +21,8 @@ class Right(StrEnum):
     READ = "read"  # stock, orders, channels
     OPERATE = "operate"  # import, list, pause, cancel, replace
     REVEAL = "reveal"  # see one code in clear, with a reason that is kept
-    MONEY = "money"  # balances, journals, splits
+    MONEY = "money"  # balances, journals, splits, closing a month
+    REOPEN = "reopen"  # open a closed month again
 
 
 class Role(StrEnum):
