@@ -38,6 +38,7 @@ _REFUNDS_NOT_NEGATIVE = _MONEY["refunds_not_negative"]
 _LINES_NOT_SPLIT = _MONEY["lines_not_split"]
 _SPLITS_OWED = _MONEY["splits_owed"]
 _REFUNDS_UNMATCHED = _MONEY["refunds_unmatched"]
+_STATEMENTS_APART = _MONEY["statements_apart"]
 _OFFERS_APART = _MONEY["offers_apart"]
 _PROMISES_OUT_OF_BOUND = _MONEY["promises_out_of_bound"]
 _STOCK_OVERPROMISED = _MONEY["stock_overpromised"]
@@ -170,6 +171,7 @@ def _probes(
         Probe("balanced", _SUMS_NOT_ZERO),
         Probe("balanced", _ENTRIES_UNMATCHED),
         Probe("balanced", _REFUNDS_NOT_NEGATIVE),
+        Probe("balanced", _STATEMENTS_APART),
         Probe("paid-is-split", _MISSING_GUARDS, (["journal_line_sold_once", "sale_refunded_whole_once"],)),
         Probe("paid-is-split", _LINES_NOT_SPLIT),
         Probe("paid-is-split", _SPLITS_OWED, (strict,)),

@@ -277,3 +277,64 @@ WITH suspect AS (
     SELECT format('vault secret %s is not wrapped', name) FROM vault_secret WHERE octet_length(wrapped) <> 60
 )
 SELECT count(*) OVER () AS total, what FROM suspect LIMIT 20
+
+-- name: statements_apart
+-- A channel's balance is the sum of the lines that were judged, its discrepancy account the negative of what is left
+-- open, and what was matched of a due is not more than it; a line without a verdict waits for one.
+WITH judged AS (
+    SELECT channel.name AS channel, payout_line.currency, sum(payout_line.amount_minor) AS told_minor
+    FROM line_verdict
+    JOIN payout_line ON payout_line.channel_id = line_verdict.channel_id
+        AND payout_line.line_ref = line_verdict.line_ref
+    JOIN channel ON channel.channel_id = line_verdict.channel_id
+    GROUP BY channel.name, payout_line.currency
+),
+left_open AS (
+    SELECT channel.name AS channel, discrepancy.currency, sum(discrepancy.left_minor) AS left_minor
+    FROM discrepancy
+    JOIN channel ON channel.channel_id = discrepancy.channel_id
+    GROUP BY channel.name, discrepancy.currency
+),
+standing AS (
+    SELECT account.party_name AS channel, account.currency, account.purpose, sum(entry.amount_minor) AS amount_minor
+    FROM account
+    JOIN entry ON entry.account_id = account.account_id
+    WHERE account.party = 'channel' AND account.purpose IN ('balance', 'discrepancy')
+    GROUP BY account.party_name, account.currency, account.purpose
+),
+wrong AS (
+    SELECT format('channel %s: its lines come to %s %s, its balance to %s', coalesce(judged.channel, standing.channel),
+        coalesce(judged.told_minor, 0), coalesce(judged.currency, standing.currency),
+        coalesce(standing.amount_minor, 0)) AS what
+    FROM judged
+    FULL JOIN (SELECT * FROM standing WHERE purpose = 'balance') standing
+        ON standing.channel = judged.channel AND standing.currency = judged.currency
+    WHERE coalesce(judged.told_minor, 0) <> coalesce(standing.amount_minor, 0)
+    UNION ALL
+    SELECT format('channel %s: discrepancies of %s %s are open, its account says %s',
+        coalesce(left_open.channel, standing.channel), coalesce(left_open.left_minor, 0),
+        coalesce(left_open.currency, standing.currency), -coalesce(standing.amount_minor, 0))
+    FROM left_open
+    FULL JOIN (SELECT * FROM standing WHERE purpose = 'discrepancy') standing
+        ON standing.channel = left_open.channel AND standing.currency = left_open.currency
+    WHERE coalesce(left_open.left_minor, 0) <> -coalesce(standing.amount_minor, 0)
+    UNION ALL
+    SELECT format('due %s of %s was matched with %s', due.due_id, due.amount_minor, sum(clearing.amount_minor))
+    FROM clearing
+    JOIN due ON due.due_id = clearing.due_id
+    GROUP BY due.due_id
+    HAVING abs(sum(clearing.amount_minor)) > abs(due.amount_minor)
+    UNION ALL
+    SELECT format('line %s of channel %s has no verdict and does not wait for one', payout_line.line_ref,
+        payout_line.channel_id)
+    FROM payout_line
+    WHERE NOT EXISTS (
+            SELECT FROM line_verdict
+            WHERE line_verdict.channel_id = payout_line.channel_id AND line_verdict.line_ref = payout_line.line_ref
+        )
+        AND NOT EXISTS (
+            SELECT FROM line_waiting
+            WHERE line_waiting.channel_id = payout_line.channel_id AND line_waiting.line_ref = payout_line.line_ref
+        )
+)
+SELECT count(*) OVER () AS total, what FROM wrong LIMIT 20

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from core.db.pool import Pool
+from core.db.queries import load_queries
 from core.money.money import Money
 from core.money.payouts import ToldLine, keep_lines
 from core.money.statements.book import MatchReport, StatementBook
@@ -14,6 +15,7 @@ from core.money.statements.settling import DiscrepancyDesk
 from core.money.statements.terms import MatchTerms
 from tests.factories import NOW, Shop, add_shop
 
+_STATEMENTS_APART = load_queries("core.views", "invariants_money.sql")["statements_apart"]
 _IDS = itertools.count(10_000_000)
 
 
@@ -163,6 +165,11 @@ class Desk:
         assert accounts.get("receivable", 0) == told["due"], "the receivable is what is still due"
         assert bank == -told["withdrawn"] + told["from bank"]
         assert told["over"] == 0, "nothing is matched twice"
+        assert await self.broken() == []
+
+    async def broken(self) -> list[str]:
+        """What the check of the whole database says of statements."""
+        return [row["what"] for row in await self.pool.fetch(_STATEMENTS_APART)]
 
 
 _RECKONING = """

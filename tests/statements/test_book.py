@@ -291,6 +291,18 @@ async def test_settling_wants_a_reason_and_something_to_settle(pool: Pool) -> No
     assert await desk.open_kinds() == {"unknown_kind": 100}
 
 
+async def test_the_check_of_the_database_names_what_was_tampered_with(pool: Pool) -> None:
+    desk = await Desk.open(pool)
+    await opened(desk, "other", 100)
+    await desk.tell("lost", "sale", 5)
+    for statement, said in (
+        ("DELETE FROM line_waiting", "line lost of channel"),
+        ("UPDATE discrepancy SET left_minor = 50", "discrepancies of 50 EUR are open, its account says 100"),
+    ):
+        await pool.execute(statement)
+        assert any(said in found for found in await desk.broken())
+
+
 @pytest.mark.parametrize("seed", range(12))
 async def test_whatever_comes_ours_and_the_discrepancies_are_theirs_at_any_moment(
     pool: Pool, seed: int

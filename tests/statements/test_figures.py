@@ -41,7 +41,8 @@ async def test_fees_of_all_kinds_count_against_what_was_sold_and_kept(pool: Pool
     found = await figures_of(desk)
     assert (found.turnover_minor, found.fees_minor, found.proceeds_minor) == (40_000, 4_400, 35_600)
     assert found.cost_percent == pytest.approx(11.0)
-    assert (found.deliveries, found.refunds, found.complaint_percent) == (5, 1, pytest.approx(20.0))
+    assert (found.deliveries, found.refunds) == (5, 1)
+    assert found.complaint_percent == pytest.approx(20.0)
     assert await reading(desk, Metric.COST_PERCENT) == pytest.approx(11.0)
     assert await reading(desk, Metric.COMPLAINT_PERCENT) == pytest.approx(20.0)
     assert await reading(desk, Metric.COMPLAINT_PERCENT, at_least=6) == 0, "five deliveries say little"
@@ -102,6 +103,8 @@ async def test_a_payout_of_a_little_does_not_settle_what_is_left(pool: Pool) -> 
         await desk.tell(ref, kind, amount, days_ago=days)
     async with pool.acquire() as conn:
         taken = await take_readings(conn, Measure(Metric.PAYOUT_LATE_DAYS), View(NOW))
-    assert [(found.subject.name, found.value) for found in taken] == [(desk.shop.channel, pytest.approx(40))]
+    [late] = taken
+    assert late.subject.name == desk.shop.channel
+    assert late.value == pytest.approx(40)
     await desk.tell("6", "withdrawal", -9_500)
     assert await reading(desk, Metric.PAYOUT_LATE_DAYS) == 0
