@@ -31,8 +31,8 @@ from scheduler.driver import ChannelDriver, Drive, Pace
 from scheduler.loops.alert import AlertDesk, AlertMetrics
 from scheduler.loops.measure import MEASURE_SECONDS, Measurer
 from scheduler.loops.prices import PricePace, add_price_sweeps
-from scheduler.loops.splits import add_split_sweep
 from scheduler.loops.seal import Sealer
+from scheduler.loops.splits import add_split_sweep
 from scheduler.metrics import LoopMetrics
 from scheduler.notify import Messenger
 from scheduler.statement_terms import match_terms

@@ -224,7 +224,8 @@ async def test_lags_are_summed_up_with_the_last_day_before_those_before_it(place
     assert lag.seconds == pytest.approx((1.024, 32.768))
     assert lag.weights == pytest.approx((1 / 3, 2 / 3))
     view = views[place.here.channel]
-    assert (view.samples, view.median_seconds, view.longest_seconds) == (200, pytest.approx(1.024), 32.0)
+    assert view.median_seconds == pytest.approx(1.024)
+    assert (view.samples, view.longest_seconds) == (200, 32.0)
     assert view.p99_seconds == 32.0
     assert [bucket.samples for bucket in view.buckets] == [100, 100]
     assert {view.samples for name, view in views.items() if name != place.here.channel} == {0}

@@ -42,9 +42,7 @@ currency = "EUR"
     [(250, False), (251, False), (249, False), (252, False), (253, True), (247, True)],
 )
 def test_a_unit_or_a_hundredth_of_the_fee_is_rounding(keeps_minor: int, differs: bool) -> None:
-    plan = plain_plan(
-        "test", 1, [plain_rule(CHANNEL, rate_ppm=125_000), plain_rule(CONSIGNOR, rest=True)]
-    )
+    plan = plain_plan("test", 1, [plain_rule(CHANNEL, rate_ppm=125_000), plain_rule(CONSIGNOR, rest=True)])
     quote = FeeQuote(gross=Money(2000, "EUR"), net=Money(2000 - keeps_minor, "EUR"))
     assert compare(AUCTION, quote, plan).differs is differs
 
