@@ -31,7 +31,7 @@ from config.rates import Rates
 from config.secrets import Resolver
 from config.sources import EnvironmentSource, Origins, Tree, find_file, merge, read_document, variables_in
 from config.splits import SplitChoice, SplitPlan, read_plan_files, unknown_choices
-from config.statements import Statements
+from config.statements import Statements, unknown_channels
 from config.stock import Stock, unknown_tiers
 
 _ROOT_DATA_DIR = Path("/var/lib/consignd")
@@ -135,7 +135,7 @@ class Settings(BaseSettings):
         cls, written: Tree, known: Sequence[tuple[KeyPath, str]]
     ) -> tuple[Self | None, list[tuple[KeyPath, str]]]:
         refusals = [*known, *_unknown_plans(written), *unknown_tiers(written), *unknown_routes(written)]
-        refusals += unknown_choices(written)
+        refusals += [*unknown_choices(written), *unknown_channels(written)]
         # The library takes names with a leading underscore for arguments of its own.
         hidden = [name for name in written if name.startswith("_")]
         refusals += [((name,), unknown_key(name, tuple(cls.model_fields))) for name in hidden]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
 from config.fields import Name, Table, not_boolean
+from config.problems import KeyPath
 
 Tolerance = Annotated[int, BeforeValidator(not_boolean), Field(ge=0, le=100)]
 Days = Annotated[int, BeforeValidator(not_boolean), Field(ge=1, le=400)]
@@ -33,3 +35,16 @@ class Statements(Table):
     # The statement names orders by numbers of its own, so that they say nothing.
     own_order_refs: bool = False
     channels: dict[Name, ChannelStatements] = Field(default_factory=dict)
+
+
+def unknown_channels(written: object) -> Iterator[tuple[KeyPath, str]]:
+    """Channels that statements name and that there are not; from raw values, so that no error hides it."""
+    root = written if isinstance(written, dict) else {}
+    statements, channels = root.get("statements"), root.get("channels", {})
+    named = statements.get("channels") if isinstance(statements, dict) else None
+    if not isinstance(named, dict) or not isinstance(channels, dict):
+        return
+    for name in named:
+        if name not in channels:
+            others = f", or name one of {', '.join(map(str, channels))}" if channels else ""
+            yield ("statements", "channels", str(name)), f"no channel is named {name}: remove it{others}"
