@@ -255,7 +255,7 @@ async def test_entries_and_moves_cannot_be_changed_or_deleted(pool: Pool) -> Non
         "UPDATE entry SET amount_minor = amount_minor * 2",
         "DELETE FROM entry",
         "UPDATE journal_transaction SET plan_id = 7",
-        "TRUNCATE journal_transaction",
+        "TRUNCATE journal_transaction CASCADE",
         "DELETE FROM order_move",
     ):
         with pytest.raises(asyncpg.IntegrityConstraintViolationError, match="append-only"):
