@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -37,12 +38,14 @@ _ADD_EVENTS = _SQL["add_events"]
 
 _DUES = "dues"
 _BATCH = 500
-_NEAR_AT_MOST = 20_000
+_NEAR_AT_MOST = 10_000
 _RUNS_AT_MOST = 10_000
 # A transaction is dated before it is committed, by a clock that may differ from ours.
 _OVERLAP = timedelta(hours=1)
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY = timedelta(days=1)
+# A line may be a day ahead of what it is for, and no more.
+_YOUNG = 2 * _DAY
 _ACTOR = "matching"
 
 
@@ -73,7 +76,7 @@ class StatementBook:
         told: Counter[str] = Counter()
         told["dues"] = await self._collect(terms, everything=everything)
         if told["dues"] or everything:
-            told["settled"] = await self._retry(terms)
+            told["settled"] = await self._retry(terms, _BEGINNING if everything else self._now() - _YOUNG)
         for _ in range(_RUNS_AT_MOST):
             judged = await self._judge(terms)
             told.update(judged)
@@ -107,7 +110,7 @@ class StatementBook:
             lines = [_line(row) for row in await conn.fetch(_WAITING_LINES, terms.channel_id, _BATCH)]
             if not lines:
                 return Counter()
-            verdicts = (await _matcher(conn, terms, lines)).match_all(lines)
+            verdicts = await _judged(conn, terms, lines)
             bookings = [line_booking(terms.channel, verdict) for verdict in verdicts]
             posted = await self._booker.post(conn, bookings, now)
             await conn.execute(_END_WAITING, terms.channel_id, [line.line_ref for line in lines])
@@ -126,19 +129,19 @@ class StatementBook:
         matched = sum(bool(verdict.allotments or verdict.booked_minor) for verdict in verdicts)
         return Counter(lines=len(lines), matched=matched, opened=apart)
 
-    async def _retry(self, terms: MatchTerms) -> int:
+    async def _retry(self, terms: MatchTerms, since: datetime) -> int:
         """Match lines that stood apart with what we posted since; how many discrepancies ended."""
         ended, after = 0, 0
         for _ in range(_RUNS_AT_MOST):
             now = self._now()
             async with self._pool.acquire() as conn, conn.transaction():
                 await conn.execute(_LOCK_CHANNEL, terms.channel_id)
-                rows = await conn.fetch(_FOREIGN_LINES, terms.channel_id, after, _BATCH)
+                rows = await conn.fetch(_FOREIGN_LINES, terms.channel_id, after, _BATCH, since)
                 if not rows:
                     return ended
                 lines = [_line(row) for row in rows]
                 numbers = {row["line_ref"]: int(row["discrepancy_id"]) for row in rows}
-                judged = (await _matcher(conn, terms, lines)).match_all(lines)
+                judged = await _judged(conn, terms, lines)
                 verdicts = [verdict for verdict in judged if verdict.allotments]
                 posted = await self._booker.post(
                     conn, [late_booking(terms.channel, verdict) for verdict in verdicts], now
@@ -219,6 +222,12 @@ async def reduce(
     await conn.execute(_REDUCE, list(whole), list(whole.values()), resolution.value, reason, actor, now)
     reasons = [reason] * len(numbers)
     await conn.execute(_ADD_EVENTS, numbers, amounts, posted, reasons, resolution.value, actor, now)
+
+
+async def _judged(conn: Connection, terms: MatchTerms, lines: Sequence[Line]) -> list[Verdict]:
+    """The verdicts on some lines; in a thread, since lines that fit nothing are held against everything."""
+    matcher = await _matcher(conn, terms, lines)
+    return await asyncio.to_thread(matcher.match_all, lines)
 
 
 async def _matcher(conn: Connection, terms: MatchTerms, lines: Sequence[Line]) -> Matcher:

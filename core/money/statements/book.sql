@@ -161,7 +161,8 @@ WHERE due.due_id = told.due_id
 UPDATE due SET left_minor = 0 WHERE due_id = $1::bigint
 
 -- name: foreign_lines
--- Open discrepancies of lines that something of ours may still turn out to be.
+-- Open discrepancies of lines that something of ours may still turn out to be: their order has something due, or
+-- they are so young ($4) that what we post now may be theirs.
 SELECT discrepancy.discrepancy_id, payout_line.line_ref, payout_line.kind, discrepancy.left_minor AS amount_minor,
     payout_line.currency, payout_line.booked_at, payout_line.order_ref, payout_line.listing_ref
 FROM discrepancy
@@ -170,6 +171,16 @@ WHERE discrepancy.channel_id = $1::int
     AND discrepancy.state = 'open'
     AND discrepancy.kind IN ('unknown_sale', 'unexpected_fee', 'refund_there_only')
     AND discrepancy.discrepancy_id > $2::bigint
+    AND (
+        discrepancy.at > $4::timestamptz
+        OR EXISTS (
+            SELECT
+            FROM due
+            WHERE due.channel_id = discrepancy.channel_id
+                AND due.order_ref = discrepancy.order_ref
+                AND due.left_minor <> 0
+        )
+    )
 ORDER BY discrepancy.discrepancy_id
 LIMIT $3::int
 
