@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
+
+import structlog
 
 from core.db.pool import Connection, Pool
 from core.db.queries import load_queries
-from core.errors import InvalidInput, MoveRefused
+from core.errors import ConsigndError, InvalidInput, MoveRefused
 from core.money.ledger import Ledger, Sale
 from core.money.money import Money
 from core.money.plans.facts import Milestones
@@ -31,7 +33,11 @@ _ADD_REDEMPTION = _SQL["add_redemption"]
 _SET_SPLIT_DUE = _SQL["set_split_due"]
 _DROP_SPLIT_DUE = _SQL["drop_split_due"]
 _DUE_SPLITS = _SQL["due_splits"]
+_POSTPONE_SPLITS = _SQL["postpone_splits"]
 _ORDERS_AT_MOST = 500
+_PAUSE = timedelta(hours=1)
+
+_log = structlog.get_logger()
 
 
 class AfterSale:
@@ -45,9 +51,14 @@ class AfterSale:
         """Post what has vested or lapsed by now; how many orders were looked at. Any daemon may."""
         orders = [OrderId(row["order_id"]) for row in await self._pool.fetch(_DUE_SPLITS, now, limit)]
         for order_id in orders:
-            async with self._pool.acquire() as conn, conn.transaction():
-                for sold in await load_sold(conn, order_id, lock=True):
-                    await self._bring(conn, sold, now)
+            try:
+                async with self._pool.acquire() as conn, conn.transaction():
+                    for sold in await load_sold(conn, order_id, lock=True):
+                        await self._bring(conn, sold, now)
+            except ConsigndError as error:
+                # One sale that cannot be read must not keep the others waiting.
+                _log.error("split.not_settled", order_id=order_id, error=str(error))
+                await self._pool.execute(_POSTPONE_SPLITS, order_id, now, now + _PAUSE)
         return len(orders)
 
     async def refund_units(

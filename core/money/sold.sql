@@ -103,6 +103,9 @@ WHERE due_at <= $1::timestamptz
 ORDER BY order_id
 LIMIT $2::int
 
+-- name: postpone_splits
+UPDATE split_due SET due_at = $3::timestamptz WHERE order_id = $1::bigint AND due_at <= $2::timestamptz
+
 -- name: settle_owed_as_refunded
 UPDATE split_owed SET settled_at = $2::timestamptz, outcome = 'refunded'
 WHERE order_id = $1::bigint AND settled_at IS NULL

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from core.db.groups import GroupWriter
-from core.db.pool import Pool
+from core.db.pool import DATABASE_FAILURES, Pool
 from core.db.queries import load_queries
 from core.errors import OutOfStock, PlanRefused, StaleVersion
 from core.money.ledger import Ledger, Sale
@@ -77,8 +77,12 @@ class SaleCloser:
         places = {order_id: index for order_id, (index, _) in planned.items()} | plain
         if planned:
             asked = [(group[index], owners) for index, owners in planned.values()]
-            stale_ones, failed = await self._planned.close(asked, now)
-            stale += stale_ones
+            try:
+                moved, failed = await self._planned.close(asked, now)
+            except DATABASE_FAILURES as error:
+                # The plain ones are closed already: their callers must not hear of it.
+                moved, failed = [], dict.fromkeys(planned, error)
+            stale += moved
             refused |= {places[order_id]: error for order_id, error in failed.items()}
         refused |= {places[order_id]: _moved_meanwhile(group[places[order_id]].order) for order_id in stale}
         return [refused.get(index) or _delivered(closing.order, now) for index, closing in enumerate(group)]

@@ -294,3 +294,23 @@ async def test_another_plan_is_held_against_the_same_sales(pool: Pool) -> None:
         "consignor": (14_400, 14_400 - 8 * 300 - 1_050),
     }
     assert (found.lines, found.unsplit) == (4, 0)
+
+
+async def test_a_sale_that_cannot_be_read_does_not_keep_others_from_vesting(pool: Pool) -> None:
+    shop = await add_shop(pool, codes=5)
+    held = Rule("rest", CONSIGNOR, rest=True, vest=Vesting(Moment.HOLD))
+    terms = await terms_by(pool, shop, FEE, held, payout_hold=DAY)
+    bad = await sell(pool, shop, terms)
+    good = await sell(pool, shop, terms)
+    await pool.execute("ALTER TABLE split_plan DISABLE TRIGGER split_plan_append_only")
+    await pool.execute("ALTER TABLE journal_transaction DISABLE TRIGGER journal_transaction_append_only")
+    await pool.execute("INSERT INTO split_plan (name, version, rules) VALUES ('odd', 1, '{\"rules\": 5}')")
+    await pool.execute(
+        "UPDATE journal_transaction SET plan_id = (SELECT plan_id FROM split_plan WHERE name = 'odd')"
+        " WHERE order_id = $1",
+        bad.order_id,
+    )
+    assert await AfterSale(pool, Ledger(pool)).settle_due(NOW + 2 * DAY) == 2
+    assert (await balance_by_account(pool))["consignor", "payable"] == -1800
+    async with pool.acquire() as conn:
+        assert (await explain_order(conn, good.order_id)).lines[0].agrees
