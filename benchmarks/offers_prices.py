@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 from benchmarks.figures import Figure
 from benchmarks.offers_stand import SQL, Shops, facts_of
-from core.offers.listing_prices import decide_all
-from core.offers.repricing import CHUNK_SKUS, Repricing
+from core.offers.pricing.listing_prices import decide_all
+from core.offers.pricing.repricing import CHUNK_SKUS, Repricing
 
 # Work that has to be done whoever writes it: how near the whole comes to its two halves added up.
 _NEAR = 0.8

@@ -13,8 +13,8 @@ from benchmarks.light_shop import LightShop, Product
 from benchmarks.offers_stand import SHOWN, SQL, Shops
 from connectors.kit.connector import Account
 from connectors.woocommerce import WooCommerce
+from core.offers.drift.reconciling import Reconciliation
 from core.offers.outbox import Outbox
-from core.offers.reconciling import Reconciliation
 from core.offers.stock.rules import StockPolicy
 from core.offers.terms import ChannelTerms
 from scheduler.loops.push import Pusher

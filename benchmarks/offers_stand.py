@@ -11,12 +11,12 @@ from benchmarks.stand import PLAN, Stand
 from core.db.pool import Connection, Pool, open_pool
 from core.db.queries import load_queries
 from core.money.ledger import publish_plan
-from core.offers.closed import Closures, read_closures
-from core.offers.listing_prices import PriceCase, decide_all, read_cases
+from core.offers.closures.closed import Closures, read_closures
 from core.offers.matching import SkuMatch
 from core.offers.planning import OfferRow
 from core.offers.price.book import PriceBook, PriceLayer, Rounding, SkuPriceLayer
 from core.offers.price.rule import Pressure, StaleRung, StockRung
+from core.offers.pricing.listing_prices import PriceCase, decide_all, read_cases
 from core.offers.sku_facts import read_stocks
 from core.offers.stock.rules import StockRule
 from core.offers.terms import ChannelTerms, Shortage
@@ -24,7 +24,7 @@ from core.types import ChannelId, PriceBasis, SkuId
 
 SQL = load_queries("benchmarks", "offers.sql")
 _STAND_SQL = load_queries("benchmarks", "stand.sql")
-_REPRICING = load_queries("core.offers", "repricing.sql")
+_REPRICING = load_queries("core.offers.pricing", "repricing.sql")
 # What each listing shows; so many codes for every channel, so that none is promised twice.
 SHOWN = 5
 _FILL_SECONDS = 1800.0

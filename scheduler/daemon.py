@@ -21,9 +21,9 @@ from core.alerts.notices import NoticeBox
 from core.db.leases import Leases
 from core.db.pool import DATABASE_FAILURES
 from core.errors import ConsigndError, UnknownChannel
-from core.offers.guarding import Guard
-from core.offers.measuring import Measuring
-from core.offers.reconciling import Reconciliation
+from core.offers.closures.guarding import Guard
+from core.offers.drift.reconciling import Reconciliation
+from core.offers.history.measuring import Measuring
 from core.types import ChannelId
 from scheduler.alert_terms import console_url, watch
 from scheduler.composition import Channels, Core, utc_now

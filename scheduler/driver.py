@@ -22,9 +22,9 @@ from core.db.leases import note_health
 from core.db.pool import Pool
 from core.money.statements.book import StatementBook
 from core.money.statements.terms import MatchTerms
-from core.offers.guarding import Guard
+from core.offers.closures.guarding import Guard
+from core.offers.drift.reconciling import Reconciliation
 from core.offers.outbox import Outbox, move_cursor, read_cursor
-from core.offers.reconciling import Reconciliation
 from core.offers.terms import ChannelTerms
 from core.orders.fulfilment import Fulfilment
 from core.orders.intake import Intake

@@ -9,8 +9,8 @@ from pydantic import BaseModel
 from config.guard import Drift, Guard
 from config.settings import Settings
 from connectors.kit.traits import Traits
-from core.offers.drift import DriftRule, Kind, Policy, What
-from core.offers.guard import GuardRule
+from core.offers.closures.guard import GuardRule
+from core.offers.drift.judging import DriftRule, Kind, Policy, What
 
 
 def drift_rule(settings: Settings, name: str, traits: Traits) -> DriftRule:

@@ -15,7 +15,7 @@ from core.money.money import Money
 from core.money.plans.choice import PlanChoice
 from core.money.plans.rules import Plan
 from core.money.plans.waterfall import require_currency
-from core.offers.price_facts import ChangeTerms
+from core.offers.pricing.stored_facts import ChangeTerms
 from core.offers.terms import ChannelTerms, Shortage
 from core.orders.risk import RiskRule
 from core.types import ChannelId

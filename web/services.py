@@ -14,7 +14,7 @@ from core.codes.allocator import Allocator
 from core.codes.custody import CodeOpener
 from core.codes.importer import Importer
 from core.db.pool import Pool
-from core.offers.guarding import Guard
+from core.offers.closures.guarding import Guard
 from core.offers.outbox import Outbox
 from core.offers.terms import ChannelTerms
 from core.orders.fulfilment import Fulfilment

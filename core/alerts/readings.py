@@ -11,7 +11,7 @@ from core.alerts.rules import HOUSE, Fact, Measure, Metric, Reading, Subject
 from core.db.pool import Connection, Record
 from core.db.queries import load_queries
 from core.money.money import Money
-from core.offers.history import Selling, read_lags, read_selling
+from core.offers.history.selling import Selling, read_lags, read_selling
 from core.types import ChannelId, SkuId
 from core.views.channel_figures import ChannelFigures, channel_figures
 

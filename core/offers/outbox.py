@@ -12,14 +12,14 @@ from datetime import datetime, timedelta
 
 from core.db.pool import Connection, Pool, Record
 from core.db.queries import load_queries
-from core.offers.closed import read_closures
-from core.offers.history import NO_SALE, first_sales, read_lags
-from core.offers.listing_prices import decide_all, read_cases
-from core.offers.moved import dirty_moved
+from core.offers.closures.closed import read_closures
+from core.offers.history.moved import dirty_moved
+from core.offers.history.selling import NO_SALE, first_sales, read_lags
 from core.offers.planning import OfferPlan, OfferRow, StockWishes, plan_sku
 from core.offers.price.plan import Held
-from core.offers.price_changes import ToldPrice, note_free_changes, note_price_changes
-from core.offers.price_holds import AskedPrice, ask_for_prices
+from core.offers.pricing.changes import ToldPrice, note_free_changes, note_price_changes
+from core.offers.pricing.holds import AskedPrice, ask_for_prices
+from core.offers.pricing.listing_prices import decide_all, read_cases
 from core.offers.sku_facts import read_stocks
 from core.offers.stock.rules import StockPolicy
 from core.offers.terms import ChannelTerms

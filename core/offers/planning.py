@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 
 from core.db.pool import Record
 from core.money.money import Money
-from core.offers.adopted import as_found
-from core.offers.closed import Closures, closed_by
-from core.offers.history import Lag, Selling
+from core.offers.closures.closed import Closures, closed_by
+from core.offers.drift.adopted import as_found
+from core.offers.history.selling import Lag, Selling
 from core.offers.matching import SkuFacts
 from core.offers.price.plan import Held, NoPrice, PriceChange, PricePlan
 from core.offers.stock.quantities import codes_of_groups, plan_quantities, promise_now

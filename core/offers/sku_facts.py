@@ -8,7 +8,7 @@ from datetime import datetime
 from core.db.pool import Connection, Record
 from core.db.queries import load_queries
 from core.money.money import Money
-from core.offers.history import read_selling
+from core.offers.history.selling import read_selling
 from core.offers.matching import SkuFacts
 from core.offers.planning import ShelfStock, SkuStock
 from core.types import SkuId

@@ -9,10 +9,10 @@ from enum import StrEnum
 
 from core.money.plans.choice import PlanChoice, choose
 from core.money.plans.rules import Plan
-from core.offers.drift import DriftRule
-from core.offers.guard import GuardRule
+from core.offers.closures.guard import GuardRule
+from core.offers.drift.judging import DriftRule
 from core.offers.price.book import PriceBook
-from core.offers.price_facts import ChangeTerms
+from core.offers.pricing.stored_facts import ChangeTerms
 from core.offers.stock.rules import StockRule
 from core.orders.risk import RiskRule
 from core.types import ChannelId, ListingRef, PriceBasis

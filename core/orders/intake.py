@@ -17,7 +17,7 @@ from core.db.queries import load_queries
 from core.errors import InvalidInput, StaleVersion
 from core.money.ledger import Ledger
 from core.offers.catalogue import Listing, ListingBook
-from core.offers.switches import refused_by_switch
+from core.offers.closures.switches import refused_by_switch
 from core.offers.terms import ChannelTerms
 from core.orders.lifecycle import KEPT_UNSEEN
 from core.orders.orders import Order, find_order, load_order, move_orders

@@ -8,9 +8,9 @@ from datetime import datetime
 
 from core.db.pool import Connection
 from core.db.queries import load_queries
-from core.offers.guard import part_of_line
-from core.offers.guarding import line_name, read_tallies
-from core.offers.switches import Switch
+from core.offers.closures.guard import part_of_line
+from core.offers.closures.guarding import line_name, read_tallies
+from core.offers.closures.switches import Switch
 from core.offers.terms import ChannelTerms
 
 _SQL = load_queries("core.views", "guard.sql")

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from core.db.pool import Connection, Record
 from core.db.queries import load_queries
-from core.offers.history import Lag, bucket_seconds
+from core.offers.history.selling import Lag, bucket_seconds
 
 _SQL = load_queries("core.views", "lag.sql")
 _LAG_BUCKETS = _SQL["lag_buckets"]

@@ -10,8 +10,8 @@ from enum import StrEnum
 from core.alerts.restock import days_of_cover
 from core.db.pool import Connection, Record
 from core.db.queries import load_queries
-from core.offers.closed import closed_by, read_closures
-from core.offers.history import LEAST_WATCHED_SECONDS, SLOW_SECONDS
+from core.offers.closures.closed import closed_by, read_closures
+from core.offers.history.selling import LEAST_WATCHED_SECONDS, SLOW_SECONDS
 from core.types import ChannelId, SkuId
 from core.views.stock import ListingView, like_pattern, listings
 

@@ -3,7 +3,7 @@
 -- name: matrix
 -- $1: now; $2: a pattern for reference, title and brand; $3: a state that some listing has, or 'any' of them;
 -- $4: only SKUs listed on this channel; $5: by 'ref', 'cover' or 'trouble'; $6, $7: page; $8: the half-life of the
--- slow sums of sales and $9 the least time they are taken over, as core.offers.history reckons speeds.
+-- slow sums of sales and $9 the least time they are taken over, as core.offers.history.selling reckons speeds.
 WITH asked AS MATERIALIZED (
     SELECT DISTINCT drift.listing_id
     FROM drift

@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 from core.db.pool import Connection
 from core.db.queries import load_queries
 from core.errors import UnknownListing
-from core.offers.closed import Closures, read_closures
-from core.offers.listing_prices import PriceCase, decide_all, read_cases
+from core.offers.closures.closed import Closures, read_closures
 from core.offers.planning import OfferRow, price_state
 from core.offers.price.facts import Budget, PriceFacts
 from core.offers.price.plan import Held, NoPrice, PricePlan, PriceStep
 from core.offers.price.rule import Window
+from core.offers.pricing.listing_prices import PriceCase, decide_all, read_cases
 from core.offers.sku_facts import read_stocks
 from core.offers.terms import ChannelTerms
 from core.types import ChannelId, ListingId, ListingRef, SkuId

@@ -9,7 +9,7 @@ import click
 from config.settings import Settings
 from core.errors import InvalidInput
 from core.money.money import Money
-from core.offers.price_holds import NewException, decide_hold, revoke_exception, sign_exception
+from core.offers.pricing.holds import NewException, decide_hold, revoke_exception, sign_exception
 from core.views import prices
 from core.views.prices import ExceptionView, HoldView
 from scheduler.cli.channels import refuse_unconfigured

@@ -12,8 +12,8 @@ from config.settings import Settings
 from core.db.pool import Pool
 from core.errors import InvalidInput
 from core.offers.price.facts import Conversion
-from core.offers.rate_files import read_rate_file
-from core.offers.rates import (
+from core.offers.pricing.rate_files import read_rate_file
+from core.offers.pricing.rates import (
     NewRate,
     add_rates,
     latest_rates,

@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 
 import click
 
-from core.offers.guarding import Guard
-from core.offers.reconciling import DECISIONS, Reconciliation
-from core.offers.switches import Scope, Switch, release, stop
+from core.offers.closures.guarding import Guard
+from core.offers.closures.switches import Scope, Switch, release, stop
+from core.offers.drift.reconciling import DECISIONS, Reconciliation
 from core.views.drift import AdoptedView, DriftView, adopted, drifts
 from core.views.guard import StoppedView, SwitchEvent, TripView, stopped, switch_events, trips
 from scheduler.cli.options import ListGroup, json_option, reason_option

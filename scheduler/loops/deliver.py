@@ -20,7 +20,7 @@ from connectors.kit.errors import (
 )
 from connectors.kit.messages import Delivery, DeliveryFound
 from core.errors import StaleVersion
-from core.offers.guarding import Guard
+from core.offers.closures.guarding import Guard
 from core.offers.outbox import Outbox
 from core.offers.terms import ChannelTerms
 from core.orders.closing import Owners

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from core.offers.guarding import Guard
+from core.offers.closures.guarding import Guard
 from core.offers.terms import ChannelTerms
 from scheduler.loops.loop import Health
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import structlog
 
 from core.db.pool import DATABASE_FAILURES
-from core.offers.measuring import Measuring
+from core.offers.history.measuring import Measuring
 
 MEASURE_SECONDS = 10.0
 

@@ -13,8 +13,8 @@ from config.settings import Settings
 from connectors.kit.abilities import PublishesOffers, QuotesFees, WatchesCompetitors
 from connectors.kit.connector import Connector, Options
 from core.db.pool import DATABASE_FAILURES, Pool
-from core.offers.price_changes import prune_fee_quotes
-from core.offers.sightings import prune_sightings
+from core.offers.pricing.changes import prune_fee_quotes
+from core.offers.pricing.sightings import prune_sightings
 from core.offers.terms import ChannelTerms
 from scheduler.composition import utc_now
 from scheduler.loops.loop import Work

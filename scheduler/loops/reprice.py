@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 import structlog
 
 from core.db.pool import Pool
-from core.offers.rates import newest_entry
-from core.offers.repricing import Repricing, boundaries
+from core.offers.pricing.rates import newest_entry
+from core.offers.pricing.repricing import Repricing, boundaries
 from core.offers.terms import ChannelTerms
 
 _log = structlog.get_logger()

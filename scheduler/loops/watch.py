@@ -12,9 +12,9 @@ from connectors.kit.errors import ChannelRefused
 from connectors.kit.messages import Competition
 from core.db.pool import Pool
 from core.money.money import Money
-from core.offers.price_changes import QuotedPrice, due_quotes, keep_fee_quotes
-from core.offers.repricing import Repricing
-from core.offers.sightings import DueLook, Look, SeenOffer, due_looks, keep_looks
+from core.offers.pricing.changes import QuotedPrice, due_quotes, keep_fee_quotes
+from core.offers.pricing.repricing import Repricing
+from core.offers.pricing.sightings import DueLook, Look, SeenOffer, due_looks, keep_looks
 from core.offers.terms import ChannelTerms
 from core.types import ListingId, PriceBasis
 

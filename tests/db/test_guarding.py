@@ -12,9 +12,9 @@ from core.db.pool import Pool
 from core.errors import InvalidInput
 from core.money.ledger import publish_plan
 from core.money.plans.rules import CONSIGNOR
-from core.offers.closed import closed_by, read_closures
-from core.offers.guard import GuardRule
-from core.offers.guarding import Guard
+from core.offers.closures.closed import closed_by, read_closures
+from core.offers.closures.guard import GuardRule
+from core.offers.closures.guarding import Guard
 from core.offers.terms import ChannelTerms
 from core.types import Asked, CountedOver, Formula, ListingRef, OrderRef, PenaltyLine
 from tests.factories import NOW, Shop, add_listing, add_shop, terms_of

@@ -11,8 +11,8 @@ import pytest
 
 from core.codes.allocator import Allocator
 from core.db.pool import Pool
-from core.offers.history import Selling, read_lags, read_selling
-from core.offers.measuring import Measuring
+from core.offers.history.measuring import Measuring
+from core.offers.history.selling import Selling, read_lags, read_selling
 from core.types import OrderState, SkuId
 from core.views.lag import channel_lags
 from tests.factories import NOW, Shop, add_channel, add_codes, add_listing, add_shop, request

@@ -14,8 +14,8 @@ from core.offers.planning import OfferPlan
 from core.offers.price.book import PriceBook, PriceLayer
 from core.offers.price.plan import Held, NoPrice, Reason
 from core.offers.price.rule import Brake, DemandRule, Window
-from core.offers.price_holds import NewException, decide_hold, sign_exception
-from core.offers.rates import NewRate, set_rate
+from core.offers.pricing.holds import NewException, decide_hold, sign_exception
+from core.offers.pricing.rates import NewRate, set_rate
 from core.offers.stock.rules import StockPolicy
 from tests.factories import NOW, Shop, add_codes, add_shop, terms_of
 from tests.plain_plans import plain_plan, plain_rule

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from core.db.pool import Pool
-from core.offers.switches import Scope, Switch, stop
+from core.offers.closures.switches import Scope, Switch, stop
 from core.views.guard import reach_of
 from core.views.matrix import MatrixFilter, MatrixOrder, MatrixPage, Trouble, matrix_page
 from tests.factories import NOW, Shop, add_listing, add_shop

@@ -15,10 +15,10 @@ import pytest
 from core.db.pool import Pool
 from core.money.money import Money
 from core.money.plans.rules import CONSIGNOR
+from core.offers.closures.switches import press
 from core.offers.outbox import Delay, Outbox, Refusal
-from core.offers.price_holds import dirty_listings
+from core.offers.pricing.holds import dirty_listings
 from core.offers.stock.rules import StockPolicy
-from core.offers.switches import press
 from core.offers.terms import ChannelTerms
 from core.types import ChannelId, ListingId, ListingRef, OfferObserved, SkuId
 from tests.factories import add_channel, add_codes, add_listing, add_sku, terms_of

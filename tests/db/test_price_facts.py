@@ -14,7 +14,7 @@ from core.db.pool import Pool
 from core.errors import InvalidInput, StaleVersion, UnknownListing
 from core.money.money import Money
 from core.offers.price.facts import Budget, ChangeMade, ListingFacts, ListingQuestion, WindowSpan
-from core.offers.price_changes import (
+from core.offers.pricing.changes import (
     QuotedPrice,
     ToldPrice,
     due_quotes,
@@ -22,8 +22,7 @@ from core.offers.price_changes import (
     note_free_changes,
     note_price_changes,
 )
-from core.offers.price_facts import ChangeTerms, ToldQuota, budget, read_listing_facts
-from core.offers.price_holds import (
+from core.offers.pricing.holds import (
     AskedPrice,
     NewException,
     ask_for_prices,
@@ -31,8 +30,9 @@ from core.offers.price_holds import (
     revoke_exception,
     sign_exception,
 )
-from core.offers.rates import NewRate, add_rates, newest_entry, read_rates, set_rate
-from core.offers.sightings import Look, SeenOffer, due_looks, keep_looks, prune_sightings
+from core.offers.pricing.rates import NewRate, add_rates, newest_entry, read_rates, set_rate
+from core.offers.pricing.sightings import Look, SeenOffer, due_looks, keep_looks, prune_sightings
+from core.offers.pricing.stored_facts import ChangeTerms, ToldQuota, budget, read_listing_facts
 from core.types import ListingId, ListingRef, OfferObserved
 from core.views import prices
 from tests.factories import NOW, Shop, add_shop, request

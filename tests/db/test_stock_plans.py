@@ -14,7 +14,7 @@ from core.alerts.readings import View, take_readings
 from core.alerts.rules import Measure, Metric
 from core.db.pool import Pool, open_pool
 from core.db.queries import all_query_files
-from core.offers.measuring import Measuring
+from core.offers.history.measuring import Measuring
 from core.offers.sku_facts import read_stocks
 from core.types import SkuId
 from core.views.overview import stock_overview

@@ -13,7 +13,7 @@ from connectors.kit.abilities import PublishesOffers
 from connectors.sandbox.market import SandboxMarket
 from core.money.money import Money
 from core.offers.catalogue import find_sku, pause_channel, set_base_price
-from core.offers.switches import Scope, Switch, release, stop
+from core.offers.closures.switches import Scope, Switch, release, stop
 from core.types import ListingRef
 from scheduler.composition import Channels, Core, open_channels, open_core, utc_now
 from scheduler.demo.house import link_everything, stock_up

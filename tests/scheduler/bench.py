@@ -35,7 +35,7 @@ from core.money.ledger import publish_plan
 from core.money.money import Money
 from core.money.plans.rules import CHANNEL, CONSIGNOR
 from core.offers.catalogue import NewSku, Sku, add_channel, add_sku, link_listing, set_base_price
-from core.offers.guarding import Guard
+from core.offers.closures.guarding import Guard
 from core.offers.outbox import Outbox
 from core.offers.stock.rules import StockPolicy
 from core.offers.terms import ChannelTerms, Shortage

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from config.settings import Settings
 from core.money.money import Money
-from core.offers.price_holds import AskedPrice, ask_for_prices
+from core.offers.pricing.holds import AskedPrice, ask_for_prices
 from core.types import ListingId
 from scheduler.composition import open_core
 from tests.scheduler.command_line import SHOP, House, sell_one

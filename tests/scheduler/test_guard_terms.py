@@ -11,7 +11,7 @@ from config.problems import SettingsRefused
 from config.settings import Settings
 from connectors.eneba.connector import Eneba
 from connectors.kinguin.connector import Kinguin
-from core.offers.drift import Kind, Policy, What
+from core.offers.drift.judging import Kind, Policy, What
 from scheduler.guard_terms import drift_rule, guard_rule
 
 FILE = """

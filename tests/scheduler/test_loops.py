@@ -15,7 +15,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from connectors.kit.errors import ChannelDown, OutcomeUnknown, TryLater
 from core.errors import Overloaded, StaleVersion
-from core.offers.guarding import Guard
+from core.offers.closures.guarding import Guard
 from core.types import OrderState
 from scheduler.composition import utc_now
 from scheduler.driver import ChannelDriver, Drive, Pace

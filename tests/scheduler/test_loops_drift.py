@@ -12,9 +12,9 @@ import pytest
 from core.db.pool import Pool, Record
 from core.errors import InvalidInput
 from core.money.money import Money
-from core.offers.drift import DriftRule, Kind, Policy, What
+from core.offers.drift.judging import DriftRule, Kind, Policy, What
+from core.offers.drift.reconciling import Reconciliation
 from core.offers.outbox import Outbox
-from core.offers.reconciling import Reconciliation
 from core.offers.stock.rules import StockPolicy
 from core.types import ListingRef, OfferObserved
 from core.views.drift import adopted, drifts

@@ -20,9 +20,9 @@ from core.offers.outbox import Outbox
 from core.offers.preview import Preview, preview
 from core.offers.price.book import PriceBook, PriceLayer
 from core.offers.price.rule import Brake, Follow, RivalRule, Window
-from core.offers.price_facts import ChangeTerms
-from core.offers.rates import NewRate, add_rates
-from core.offers.repricing import Repriced, Repricing, boundaries
+from core.offers.pricing.rates import NewRate, add_rates
+from core.offers.pricing.repricing import Repriced, Repricing, boundaries
+from core.offers.pricing.stored_facts import ChangeTerms
 from core.offers.stock.rules import StockPolicy
 from core.offers.terms import ChannelTerms
 from core.types import ListingRef

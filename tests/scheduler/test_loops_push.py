@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from connectors.kit.errors import ChannelRefused, OutcomeUnknown, ProtocolBroken, TryLater
 from connectors.kit.messages import OfferStatus
 from core.offers.catalogue import pause_channel
-from core.offers.reconciling import Reconciliation
+from core.offers.drift.reconciling import Reconciliation
 from core.types import OfferWanted
 from scheduler.composition import utc_now
 from scheduler.loops.push import Pusher

@@ -12,7 +12,7 @@ import pytest
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from connectors.kit.messages import OrderPage
-from core.offers.guarding import Guard
+from core.offers.closures.guarding import Guard
 from core.types import OrderState, Payment
 from core.views.stock import listings
 from scheduler.composition import utc_now

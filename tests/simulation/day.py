@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from core.offers.history import Lag, bucket_seconds
+from core.offers.history.selling import Lag, bucket_seconds
 from core.offers.replay.scene import (
     Asked,
     Policy,

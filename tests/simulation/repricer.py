@@ -20,7 +20,7 @@ from core.offers.price.facts import (
 )
 from core.offers.price.plan import Priced
 from core.offers.price.rule import Damping, Follow, PriceRule, RivalRule, Spending
-from core.offers.price_facts import ChangeTerms, ToldQuota, budget
+from core.offers.pricing.stored_facts import ChangeTerms, ToldQuota, budget
 from core.offers.replay.scene import Asked, ReplayListing
 from core.offers.replay.world import World
 from core.types import ChannelId, ListingId, SkuId

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import PlanRefused
-from core.offers.drift import (
+from core.offers.drift.judging import (
     Action,
     Compared,
     DriftRule,

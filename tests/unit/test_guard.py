@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from connectors.eneba.connector import Eneba
 from connectors.sandbox.eneba_health import PROVISION, RESERVATION, AuctionHealth, HealthRules
 from core.errors import PlanRefused
-from core.offers.guard import GuardRule, Tally, channel_sum, explain, part_of_line, rule
+from core.offers.closures.guard import GuardRule, Tally, channel_sum, explain, part_of_line, rule
 from core.types import Asked, Formula, PenaltyLine
 
 START = datetime(2026, 11, 21, tzinfo=UTC)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.offers.history import (
+from core.offers.history.selling import (
     QUICK_SECONDS,
     SLOW_SECONDS,
     Lag,

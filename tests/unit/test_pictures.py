@@ -7,7 +7,7 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.offers.history import bucket_seconds
+from core.offers.history.selling import bucket_seconds
 from core.offers.price.plan import PriceStep
 from core.offers.stock.wants import Step
 from core.views.lag import ChannelLag, LagBucket

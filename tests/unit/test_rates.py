@@ -14,8 +14,8 @@ from config.rates import Rates
 from core.errors import InvalidInput, UnreadableFile
 from core.money.money import Money
 from core.offers.price.facts import Conversion
-from core.offers.rate_files import read_rate_file
-from core.offers.rates import NewRate, conversions, inverse, parse_rate
+from core.offers.pricing.rate_files import read_rate_file
+from core.offers.pricing.rates import NewRate, conversions, inverse, parse_rate
 from scheduler.rate_shapes import read_answer
 
 AT = datetime(2026, 11, 20, 14, tzinfo=UTC)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.offers.history import Lag
+from core.offers.history.selling import Lag
 from core.offers.replay.scene import (
     Actor,
     Asked,

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.offers.history import Lag
+from core.offers.history.selling import Lag
 from core.offers.stock.risk import LARGEST_BUFFER, buffer_for, smallest_buffer
 from core.offers.stock.rules import RiskBuffer, StockRule
 from core.offers.stock.wants import ListingStock, wanted

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from core.money.money import Money
 from core.money.plans.rules import CONSIGNOR
-from core.offers.closed import Closures
+from core.offers.closures.closed import Closures
 from core.offers.planning import OfferPlan, OfferRow, ShelfStock, SkuStock, StockWishes, plan_sku
 from core.offers.price.plan import Priced
 from core.offers.stock.quantities import quantity_bound

@@ -47,7 +47,7 @@ from core.offers.catalogue import (
     link_listing,
     set_base_price,
 )
-from core.offers.guarding import Guard
+from core.offers.closures.guarding import Guard
 from core.offers.outbox import Outbox
 from core.offers.stock.rules import StockPolicy
 from core.offers.terms import ChannelTerms

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from core.money.money import Money
-from core.offers.price_holds import AskedPrice, ask_for_prices
+from core.offers.pricing.holds import AskedPrice, ask_for_prices
 from core.types import ListingId
 from tests.web.bench import SKU, Room
 from web.access import Role

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from core.offers.guard import GuardRule
-from core.offers.switches import Scope
+from core.offers.closures.guard import GuardRule
+from core.offers.closures.switches import Scope
 from core.types import Asked, Formula, ListingRef, OrderRef, PenaltyLine
 from tests.web.bench import Room
 from web.access import Role

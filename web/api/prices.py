@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, Field
 
 from core.errors import InvalidInput, UnknownChannel
 from core.money.money import Money
-from core.offers.price_holds import NewException, decide_hold, revoke_exception, sign_exception
+from core.offers.pricing.holds import NewException, decide_hold, revoke_exception, sign_exception
 from core.types import ListingId
 from core.views.price_ladder import PriceLadder, price_ladder
 from core.views.price_policy import Asked, ExplainedPrice, explain_prices

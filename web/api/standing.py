@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from core.errors import InvalidInput
-from core.offers.reconciling import Reconciliation
-from core.offers.switches import Scope, Switch, release, stop
+from core.offers.closures.switches import Scope, Switch, release, stop
+from core.offers.drift.reconciling import Reconciliation
 from core.views.drift import AdoptedView, DriftView, adopted, drifts
 from core.views.guard import (
     LineReading,

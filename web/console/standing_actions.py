@@ -5,8 +5,8 @@ from __future__ import annotations
 from aiohttp import web
 
 from core.errors import InvalidInput
-from core.offers.reconciling import Reconciliation
-from core.offers.switches import release, stop
+from core.offers.closures.switches import release, stop
+from core.offers.drift.reconciling import Reconciliation
 from web.api.prices import number_of
 from web.api.problems import Problem
 from web.api.standing import read_switch

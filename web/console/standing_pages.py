@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core.errors import UnknownChannel, UnknownSku
-from core.offers.switches import Scope
+from core.offers.closures.switches import Scope
 from core.views.channels import channels
 from core.views.drift import adopted, drifts
 from core.views.guard import LineReading, TripView, line_readings, reach_of, stopped, switch_events, trips

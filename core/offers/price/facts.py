@@ -164,7 +164,7 @@ class WindowSpan:
 class ListingQuestion:
     """A listing whose stored facts are wanted, and the windows of which its sales are counted.
 
-    `core.offers.price_facts` answers many of these at once.
+    `core.offers.pricing.stored_facts` answers many of these at once.
     """
 
     listing_id: ListingId

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import ceil, log2
 
-from core.offers.history import (
+from core.offers.history.selling import (
     QUICK_SECONDS,
     SLOW_SECONDS,
     Lag,

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from core.db.pool import Connection, Record
 from core.db.queries import load_queries
-from core.offers.history import Lag, read_lags
+from core.offers.history.selling import Lag, read_lags
 from core.offers.replay.scene import Asked, ReplayChannel, ReplayListing, ReplaySku, Restocked, Scene
 from core.offers.sku_facts import read_stocks
 from core.offers.terms import ChannelTerms

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from core.offers.history import Lag
+from core.offers.history.selling import Lag
 from core.offers.matching import SkuFacts
 from core.offers.stock.rules import StockPolicy, StockRule
 from core.types import ChannelId, ListingId, SkuId

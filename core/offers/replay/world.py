@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, count
 
-from core.offers.history import Lag
+from core.offers.history.selling import Lag
 from core.offers.replay.measured import MeasuredLag, MeasuredSelling
 from core.offers.replay.scene import (
     Actor,

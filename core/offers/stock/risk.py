@@ -13,7 +13,7 @@ from functools import lru_cache
 from itertools import accumulate
 from math import ceil, floor, log10
 
-from core.offers.history import Lag
+from core.offers.history.selling import Lag
 
 # Beyond this nothing is kept back more exactly: no channel shows so many.
 LARGEST_BUFFER = 1_000_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from core.money.money import percent
-from core.offers.history import Lag
+from core.offers.history.selling import Lag
 from core.offers.stock.risk import buffer_for
 from core.offers.stock.rules import WHOLE_PPM, CountBuffer, ListingPolicy, PartBuffer, RiskBuffer, Said
 from core.types import ListingId

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from core.db.pool import Connection, Record
 from core.db.queries import load_queries
 from core.money.money import Money
-from core.offers.history import Selling
+from core.offers.history.selling import Selling
 from core.offers.price.facts import (
     CHANGES_LOOKED_AT,
     Budget,
@@ -25,7 +25,7 @@ from core.offers.price.facts import (
 )
 from core.types import ChannelId, ListingId
 
-_SQL = load_queries("core.offers", "price_facts.sql")
+_SQL = load_queries("core.offers.pricing", "stored_facts.sql")
 _LISTING_PLACES = _SQL["listing_places"]
 _CHANGES_SINCE = _SQL["changes_since"]
 _CURRENT_SIGHTINGS = _SQL["current_sightings"]

@@ -14,9 +14,9 @@ from datetime import UTC, datetime, timedelta
 
 from core.db.pool import Connection, Pool, Record
 from core.db.queries import load_queries
-from core.offers.history import QUICK_SECONDS, SLOW_SECONDS
+from core.offers.history.selling import QUICK_SECONDS, SLOW_SECONDS
 
-_SQL = load_queries("core.offers", "measuring.sql")
+_SQL = load_queries("core.offers.history", "measuring.sql")
 _LOCK_CURSOR = _SQL["lock_cursor"]
 _COUNTED_UNTIL = _SQL["counted_until"]
 _MOVE_CURSOR = _SQL["move_cursor"]

@@ -10,7 +10,7 @@ from core.audit import note
 from core.db.pool import Connection, Pool, Record
 from core.db.queries import load_queries
 from core.errors import InvalidInput, UnknownListing
-from core.offers.drift import (
+from core.offers.drift.judging import (
     Action,
     Compared,
     Face,
@@ -24,7 +24,7 @@ from core.offers.drift import (
 from core.offers.terms import ChannelTerms
 from core.types import ListingId, ListingRef, PriceBasis
 
-_SQL = load_queries("core.offers", "reconciling.sql")
+_SQL = load_queries("core.offers.drift", "reconciling.sql")
 _DIFFERING = _SQL["differing"]
 _LATELY = _SQL["lately"]
 _TAKE_AS_SHOWN = _SQL["take_as_shown"]

@@ -18,7 +18,7 @@ from core.errors import InvalidInput
 from core.money.money import Money
 from core.offers.price.facts import Conversion, Rates
 
-_SQL = load_queries("core.offers", "rates.sql")
+_SQL = load_queries("core.offers.pricing", "rates.sql")
 _ADD_RATES = _SQL["add_rates"]
 _LATEST_OF_PAIRS = _SQL["latest_of_pairs"]
 _LATEST_OF_ALL = _SQL["latest_of_all"]

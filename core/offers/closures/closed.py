@@ -13,9 +13,9 @@ from core.db.pool import Connection
 from core.db.queries import load_queries
 from core.types import ChannelId, ListingId, SkuId
 
-_SQL = load_queries("core.offers", "closed.sql")
+_SQL = load_queries("core.offers.closures", "closed.sql")
 _CLOSURES = _SQL["closures"]
-_ADOPTIONS = load_queries("core.offers", "reconciling.sql")["adoptions"]
+_ADOPTIONS = load_queries("core.offers.drift", "reconciling.sql")["adoptions"]
 
 _EVERYTHING = "everything"
 _CHANNEL = "channel"

@@ -17,12 +17,12 @@ from core.audit import note as keep_note
 from core.db.pool import DATABASE_FAILURES, Connection, Pool
 from core.db.queries import load_queries
 from core.errors import InvalidInput
-from core.offers.guard import Tally, rule
-from core.offers.switches import press
+from core.offers.closures.guard import Tally, rule
+from core.offers.closures.switches import press
 from core.offers.terms import ChannelTerms
 from core.types import Asked, ChannelId, CountedOver, ListingId, ListingRef, OrderRef, PenaltyLine
 
-_SQL = load_queries("core.offers", "guarding.sql")
+_SQL = load_queries("core.offers.closures", "guarding.sql")
 _NOTE_OUTCOMES = _SQL["note_outcomes"]
 _TALLIES = _SQL["tallies"]
 _OPEN_TRIPS = _SQL["open_trips"]

@@ -10,7 +10,7 @@ from core.db.pool import Connection, Pool
 from core.db.queries import load_queries
 from core.types import ChannelId, ListingId, ListingRef, OfferObserved
 
-_SQL = load_queries("core.offers", "price_changes.sql")
+_SQL = load_queries("core.offers.pricing", "changes.sql")
 _NOTE_PRICE_CHANGES = _SQL["note_price_changes"]
 _NOTE_FREE_CHANGES = _SQL["note_free_changes"]
 _KEEP_FEE_QUOTES = _SQL["keep_fee_quotes"]

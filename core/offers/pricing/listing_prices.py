@@ -10,8 +10,9 @@ from core.db.pool import Connection
 from core.errors import SaleUnsplit
 from core.money.money import Money
 from core.money.plans.rules import Plan
-from core.offers.adopted import price_as_found
-from core.offers.closed import Closures
+from core.offers.closures.closed import Closures
+from core.offers.drift.adopted import price_as_found
+from core.offers.history.seasons import read_seasons
 from core.offers.planning import OfferRow, SkuStock
 from core.offers.price.budget import Wish, spend, without_pool
 from core.offers.price.engine import plan_price
@@ -27,9 +28,8 @@ from core.offers.price.fees import Fees
 from core.offers.price.plan import Priced, PricePlan
 from core.offers.price.rule import PriceRule
 from core.offers.price.window import spans
-from core.offers.price_facts import read_listing_facts
-from core.offers.rates import read_rates
-from core.offers.seasons import read_seasons
+from core.offers.pricing.rates import read_rates
+from core.offers.pricing.stored_facts import read_listing_facts
 from core.offers.terms import ChannelTerms
 from core.types import ChannelId, ListingId, SkuId
 

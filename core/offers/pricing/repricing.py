@@ -13,18 +13,18 @@ from datetime import datetime
 
 from core.db.pool import Connection, Pool, Record
 from core.db.queries import load_queries
-from core.offers.closed import read_closures
-from core.offers.listing_prices import decide_all, read_cases
+from core.offers.closures.closed import read_closures
 from core.offers.planning import OfferRow, price_state
 from core.offers.price.book import PriceBook, PriceLayer
 from core.offers.price.plan import Held, PricePlan
 from core.offers.price.rule import Span
-from core.offers.price_holds import dirty_listings
+from core.offers.pricing.holds import dirty_listings
+from core.offers.pricing.listing_prices import decide_all, read_cases
 from core.offers.sku_facts import read_stocks
 from core.offers.terms import ChannelTerms
 from core.types import ListingId, SkuId
 
-_SQL = load_queries("core.offers", "repricing.sql")
+_SQL = load_queries("core.offers.pricing", "repricing.sql")
 _NEXT_SKUS = _SQL["next_skus"]
 _SKUS_OF_LISTINGS = _SQL["skus_of_listings"]
 _OFFERS_OF_CHANNEL = _SQL["offers_of_channel"]

@@ -13,7 +13,7 @@ from core.errors import InvalidInput, StaleVersion, UnknownListing
 from core.money.money import Money
 from core.types import ListingId
 
-_SQL = load_queries("core.offers", "price_holds.sql")
+_SQL = load_queries("core.offers.pricing", "holds.sql")
 _SUPERSEDE_HOLDS = _SQL["supersede_holds"]
 _ASK_HOLDS = _SQL["ask_holds"]
 _LOCK_OFFER_OF_HOLD = _SQL["lock_offer_of_hold"]

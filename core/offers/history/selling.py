@@ -24,7 +24,7 @@ from core.db.pool import Connection, Record
 from core.db.queries import load_queries
 from core.types import ChannelId, SkuId
 
-_SQL = load_queries("core.offers", "history.sql")
+_SQL = load_queries("core.offers.history", "selling.sql")
 _SELLING = _SQL["selling"]
 _SKU_HISTORY = _SQL["sku_history"]
 _LAGS = _SQL["lags"]

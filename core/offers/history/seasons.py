@@ -15,7 +15,7 @@ from core.db.pool import Connection, Record
 from core.db.queries import load_queries
 from core.types import SkuId
 
-_SEASONS = load_queries("core.offers", "seasons.sql")["seasons"]
+_SEASONS = load_queries("core.offers.history", "seasons.sql")["seasons"]
 
 WEEKS = timedelta(weeks=8)
 YEAR = timedelta(days=365)

@@ -16,7 +16,7 @@ from core.db.queries import load_queries
 from core.errors import InvalidInput, UnknownChannel, UnknownSku
 from core.types import ChannelId, ListingId, ListingRef, OrderRef, SkuId
 
-_SQL = load_queries("core.offers", "switches.sql")
+_SQL = load_queries("core.offers.closures", "switches.sql")
 _STOP = _SQL["stop"]
 _RELEASE = _SQL["release"]
 _ADD_SWITCH_EVENT = _SQL["add_switch_event"]

@@ -11,7 +11,7 @@ from core.db.queries import load_queries
 from core.money.money import Money
 from core.types import ChannelId, ListingId, ListingRef
 
-_SQL = load_queries("core.offers", "sightings.sql")
+_SQL = load_queries("core.offers.pricing", "sightings.sql")
 _DUE_LOOKS = _SQL["due_looks"]
 _STANDING_SIGHTINGS = _SQL["standing_sightings"]
 _NOTE_LOOKS = _SQL["note_looks"]

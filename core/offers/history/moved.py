@@ -8,7 +8,7 @@ from core.db.pool import Pool
 from core.db.queries import load_queries
 from core.types import ChannelId
 
-_DIRTY_MOVED = load_queries("core.offers", "moved.sql")["dirty_moved"]
+_DIRTY_MOVED = load_queries("core.offers.history", "moved.sql")["dirty_moved"]
 
 # A sale makes its offer dirty by itself; this is for sales elsewhere that fade, and for lags.
 _MEASURED_FOR = timedelta(minutes=15)

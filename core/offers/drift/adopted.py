@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from core.money.money import Money
-from core.offers.closed import Adopted
+from core.offers.closures.closed import Adopted
 from core.offers.price.facts import ShownPrice
 from core.offers.price.fees import Fees
 from core.offers.price.plan import NoPrice, Priced, PricePlan, PriceStep

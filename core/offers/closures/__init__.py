@@ -1,0 +1,1 @@
+"""Decides what takes offers off whatever the rules say: switches, pauses, the guard."""

@@ -1,0 +1,1 @@
+"""Moves what prices are made of: stored facts in, decided prices, holds and changes out; `price` decides."""
