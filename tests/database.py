@@ -61,7 +61,11 @@ def database_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestSe
     base = tmp_path_factory.getbasetemp()
     if os.environ.get("PYTEST_XDIST_WORKER"):
         base = base.parent
-    folder = base / "postgres-of-the-run"
+    yield from serve(base / "postgres-of-the-run")
+
+
+def serve(folder: Path) -> Iterator[TestServer]:
+    """A server in a folder, with the migrated template, until the generator is closed."""
     # A crash of the machine need not spare the data of a test run.
     server = EmbeddedServer(folder, durable=False)
     dsn = _run(server.start())
