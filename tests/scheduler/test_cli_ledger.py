@@ -8,20 +8,28 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
 import asyncpg
+import pytest
 
 from core.money.journal.periods import Period
+from tests.database import TestServer, serve
 from tests.scheduler.command_line import House, sell_one, start
 
 _T = TypeVar("_T")
 NOW = datetime.now(UTC)
 THIS = str(Period.of(NOW))
 LAST = str(Period.of(Period.of(NOW).start - timedelta(days=1)))
+
+
+@pytest.fixture(scope="session")
+def database_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestServer]:
+    """A server of their own: sealing waits for whoever writes anywhere on a server."""
+    yield from serve(tmp_path_factory.mktemp("books") / "postgres")
 
 
 def run(work: Coroutine[None, None, _T]) -> _T:
