@@ -48,12 +48,7 @@ def test_a_ladder_stays_in_its_frame_and_ends_at_the_price(amounts: list[int]) -
 def test_a_ladder_names_each_rule_and_draws_only_what_changes() -> None:
     steps = [Step("sellable", 20, "codes", "stock"), Step("share", 15, "75 %", "channels.a.share")]
     first, last = quantity_ladder(steps)
-    assert (first.text, first.tone, last.change, last.given) == (
-        "20",
-        "whole",
-        "−5",
-        "channels.a.stock.share",
-    )
+    assert (first.text, first.tone, last.change, last.given) == ("20", "whole", "−5", "channels.a.share")
     near = price_ladder([PriceStep("a", 2000, ""), PriceStep("b", 2040, ""), PriceStep("c", 2030, "")], "EUR")
     assert near[1].tone == "up"
     assert near[1].width > 50, "forty cents fill the picture where nothing else moved"

@@ -8,7 +8,7 @@ from fractions import Fraction
 from math import exp
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from core.offers.history.selling import Lag
@@ -58,6 +58,8 @@ def test_it_is_the_smallest_buffer_that_holds_the_chance(
 
 @settings(max_examples=60, deadline=None)
 @given(st.floats(1e-6, 5), sizes, lags(), chances)
+@example(3.0, 1.2, Lag((1.0, 59.0), (0.5, 0.5)), 0.5)
+@example(3.0, 1.2, Lag((1.0, 52.0), (0.5, 0.5)), 0.5)
 def test_what_is_remembered_is_rounded_to_the_safe_side_and_not_far(
     per_second: float, size: float, lag: Lag, chance: float
 ) -> None:

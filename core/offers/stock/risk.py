@@ -21,6 +21,9 @@ LARGEST_BUFFER = 1_000_000
 _MOST_LAGS = 64
 # What is so much rarer than the likeliest count adds nothing that a float could hold.
 _NEGLIGIBLE = 1e-22
+# A chance above the wanted one by less is the wanted one: sums of floats tell no better, and where a lag is
+# either short or long the chance may lie that near to the wanted one over a wide range of buffers.
+_AS_GOOD_AS = 1 + 1e-9
 
 
 def smallest_buffer(per_second: float, mean_quantity: float, lag: Lag, chance: float) -> int:
@@ -32,12 +35,13 @@ def smallest_buffer(per_second: float, mean_quantity: float, lag: Lag, chance: f
     if max(orders) * size >= LARGEST_BUFFER:
         return LARGEST_BUFFER
     tail = _poisson_tail(orders, lag.weights)
+    most = chance * _AS_GOOD_AS
     low, high = -1, 0
-    while _chance_above(high, tail, size) > chance:
+    while _chance_above(high, tail, size) > most:
         low, high = high, high * 2 + 1
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if _chance_above(middle, tail, size) > chance else (low, middle)
+        low, high = (middle, high) if _chance_above(middle, tail, size) > most else (low, middle)
     return high
 
 
