@@ -98,6 +98,8 @@ class SandboxMarket(ABC):
         self._duplicates = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._delayed: list[Callable[[], Awaitable[None]]] = []
+        # Callbacks that were neither lost nor have ended yet.
+        self.callbacks_under_way = 0
         self._runner: web.AppRunner | None = None
         self.client: aiohttp.ClientSession | None = None
 
@@ -223,13 +225,24 @@ class SandboxMarket(ABC):
         if self.faults.strikes(Fault.CALLBACK_LOST):
             return
         if self.faults.strikes(Fault.CALLBACK_REORDERED):
-            self._delayed.append(send)
+            self._delayed.append(self._counted(send))
             self.later(self._flush_delayed, _LATE_SECONDS)
             return
         late = _LATE_SECONDS if self.faults.strikes(Fault.CALLBACK_LATE) else 0.0
         for _ in range(2 if self.faults.strikes(Fault.CALLBACK_DOUBLED) else 1):
-            self.later(send, after_seconds + late)
+            self.later(self._counted(send), after_seconds + late)
         self.later(self._flush_delayed, after_seconds + late)
+
+    def _counted(self, send: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+        self.callbacks_under_way += 1
+
+        async def run() -> None:
+            try:
+                await send()
+            finally:
+                self.callbacks_under_way -= 1
+
+        return run
 
     async def _flush_delayed(self) -> None:
         """Send what was held back, after what came later: that is what makes it out of order."""

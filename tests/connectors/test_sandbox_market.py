@@ -242,6 +242,19 @@ async def test_a_callback_held_back_comes_even_when_nothing_follows(kiosk: Kiosk
     assert await told(kiosk, Fault.CALLBACK_REORDERED, ["one"]) == ["one"]
 
 
+async def test_a_callback_is_under_way_until_it_has_ended(kiosk: Kiosk) -> None:
+    may_end = asyncio.Event()
+
+    async def tell() -> None:
+        await may_end.wait()
+        raise ConnectionError
+
+    kiosk.send_callback(tell)
+    assert kiosk.callbacks_under_way == 1
+    may_end.set()
+    await eventually(lambda: kiosk.callbacks_under_way == 0)
+
+
 async def test_stopping_drops_what_was_still_to_be_sent() -> None:
     heard: list[str] = []
 

@@ -358,8 +358,10 @@ async def _compare(core: Core, terms: ChannelTerms, market: SandboxMarket, order
 
 
 def _never_told(market: SandboxMarket, order: SandboxOrder) -> bool:
-    """Whether Eneba took an order back and no word of it came through: then nobody here can know."""
+    """Whether Eneba took an order back and no word of it came or will come: then nobody here can know."""
     if not isinstance(market, EnebaSandbox) or order.state is SandboxOrderState.DELIVERED:
+        return False
+    if market.callbacks_under_way:
         return False
     return not any(
         result.order_ref == order.order_ref
