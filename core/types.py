@@ -17,6 +17,7 @@ ShelfId = NewType("ShelfId", int)
 ChannelId = NewType("ChannelId", int)
 ListingId = NewType("ListingId", int)
 OrderId = NewType("OrderId", int)
+BuyerId = NewType("BuyerId", int)
 Lane = NewType("Lane", int)
 
 # References are the marketplace's own names for things; we never make them up.

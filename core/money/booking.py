@@ -31,6 +31,12 @@ class BookingKind(StrEnum):
     PAYOUT = "payout"  # a channel's balance goes to our bank
     DISCREPANCY = "discrepancy"  # a difference is opened, or settled
     CORRECTION = "correction"
+    SETTLEMENT = "settlement"  # what a party is owed becomes payable, or is paid
+    BUDGET = "budget"  # money is set aside for a purpose, or spent on it
+    REBATE = "rebate"  # a campaign gives something back, or takes it back
+    WALLET = "wallet"  # a buyer spends what stands in the wallet, or it expires
+    POINTS = "points"  # points are earned, redeemed or expire
+    COUPON = "coupon"  # a coupon is issued, redeemed or expires
 
 
 @dataclass(frozen=True, slots=True)
