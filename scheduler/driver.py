@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -24,7 +23,7 @@ from core.money.statements.book import StatementBook
 from core.money.statements.terms import MatchTerms
 from core.offers.closures.guarding import Guard
 from core.offers.drift.reconciling import Reconciliation
-from core.offers.outbox import Outbox, move_cursor, read_cursor
+from core.offers.outbox import Outbox
 from core.offers.terms import ChannelTerms
 from core.orders.fulfilment import Fulfilment
 from core.orders.intake import Intake
@@ -39,7 +38,6 @@ from scheduler.loops.reconcile import PayoutReader, Reconciler
 from scheduler.loops.statements import StatementMatcher
 from web.services import ServedChannel
 
-_TERMS = "terms"
 _SEEN_EVERY_SECONDS = 30.0
 _STOP_SECONDS = 6.0
 _REGISTER_SECONDS = 300.0
@@ -153,7 +151,8 @@ class ChannelDriver:
     async def start(self) -> None:
         """Take over what was under way, tell the channel where to call us, and set the loops going."""
         await self._drive.fulfilment.adopt(self.terms)
-        await self._touch_if_terms_changed()
+        # New terms mean new quantities and prices for everything on the channel.
+        await self._drive.outbox.follow_terms(self.terms.channel_id)
         for subject, (loop, every_seconds) in self._loops.items():
             self._tasks.append(
                 asyncio.create_task(self._supervise(loop), name=f"{self.terms.name}.{subject}")
@@ -201,15 +200,6 @@ class ChannelDriver:
                 loop.wake()
             else:
                 return
-
-    async def _touch_if_terms_changed(self) -> None:
-        """New terms mean new quantities and prices for everything on the channel."""
-        terms_hash = hashlib.sha256(repr(self.terms).encode()).hexdigest()
-        async with self._drive.pool.acquire() as conn:
-            if await read_cursor(conn, self.terms.channel_id, _TERMS) == terms_hash:
-                return
-            await move_cursor(conn, self.terms.channel_id, _TERMS, terms_hash, utc_now())
-        await self._drive.outbox.touch_channel(self.terms.channel_id)
 
     async def _note_health(self, subject: str, ok: bool, detail: str) -> None:
         """Written when it changes, and now and then so that people see it is alive."""

@@ -23,6 +23,7 @@ from core.offers.pricing.listing_prices import decide_all, read_cases
 from core.offers.sku_facts import read_stocks
 from core.offers.stock.rules import StockPolicy
 from core.offers.terms import ChannelTerms
+from core.offers.terms_text import terms_digest
 from core.types import ChannelId, ListingId, OfferObserved, SkuId
 
 _SQL = load_queries("core.offers", "outbox.sql")
@@ -52,6 +53,7 @@ _SETTLE_DOUBTS = _SQL["settle_doubts"]
 _DROP_READ_MARKS = _SQL["drop_read_marks"]
 
 _EXPIRY = "expiry"
+_TERMS_FOLLOWED = "terms"
 _MOST_MARKS = 10_000
 # An increase that had to wait for the others' decrease is looked at again this soon.
 _HELD_BACK_PAUSE = timedelta(milliseconds=500)
@@ -162,11 +164,20 @@ class Outbox:
             await conn.execute(_LOCK_LISTINGS, listing_ids)
             await conn.execute(_RECOUNT_LISTINGS, listing_ids, self._now())
 
-    async def touch_channel(self, channel_id: ChannelId) -> None:
-        """Have every offer of a channel worked out again, because its terms may have changed."""
+    async def follow_terms(self, channel_id: ChannelId) -> bool:
+        """Have every offer worked out again if the terms differ from those last followed; whether they do."""
+        digest = terms_digest(self._terms[channel_id], self._policy)
         async with self._pool.acquire() as conn, conn.transaction():
-            await conn.execute(_LOCK_SKUS_OF_CHANNEL, channel_id, None)
-            await conn.execute(_DIRTY_CHANNEL, channel_id, self._now())
+            if await read_cursor(conn, channel_id, _TERMS_FOLLOWED) == digest:
+                return False
+            await _touch(conn, channel_id, self._now())
+            await move_cursor(conn, channel_id, _TERMS_FOLLOWED, digest, self._now())
+        return True
+
+    async def touch_channel(self, channel_id: ChannelId) -> None:
+        """Have every offer of a channel worked out again."""
+        async with self._pool.acquire() as conn, conn.transaction():
+            await _touch(conn, channel_id, self._now())
 
     async def claim(self, channel_id: ChannelId, limit: int) -> Claim:
         """Work out dirty offers and write down what the channel will be told; decreases come first.
@@ -355,6 +366,11 @@ class Outbox:
 
 def _ids_and_versions(plans: Sequence[OfferPlan]) -> tuple[list[ListingId], list[int]]:
     return [plan.row.listing_id for plan in plans], [plan.row.dirty_version for plan in plans]
+
+
+async def _touch(conn: Connection, channel_id: ChannelId, now: datetime) -> None:
+    await conn.execute(_LOCK_SKUS_OF_CHANNEL, channel_id, None)
+    await conn.execute(_DIRTY_CHANNEL, channel_id, now)
 
 
 async def read_cursor(conn: Connection, channel_id: ChannelId, subject: str) -> str | None:

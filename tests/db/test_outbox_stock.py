@@ -127,3 +127,28 @@ async def test_facts_are_read_for_many_skus_at_once_as_they_were_added(pool: Poo
     assert facts.face_value == Money(2000, "EUR")
     assert found[second.sku_id].facts.face_value is None
     assert found[second.sku_id].selling.total() == 0
+
+
+async def test_a_policy_written_anew_has_everything_worked_out_again_once(pool: Pool) -> None:
+    shop = await add_shop(pool, codes=10)
+    all_terms = {shop.channel_id: terms_for(shop)}
+    old = Outbox(pool, all_terms, StockPolicy(), lambda: NOW)
+    assert await old.follow_terms(shop.channel_id)
+    assert await tell(old, shop.channel_id) == [10]
+    assert not await old.follow_terms(shop.channel_id)
+    new = Outbox(pool, all_terms, StockPolicy(StockRule(cap=7)), lambda: NOW)
+    assert await tell(new, shop.channel_id) == [], "nobody has said that anything is new"
+    assert await new.follow_terms(shop.channel_id)
+    assert await tell(new, shop.channel_id) == [7]
+    assert not await new.follow_terms(shop.channel_id)
+
+
+async def test_terms_of_a_channel_written_anew_concern_its_offers_alone(pool: Pool) -> None:
+    shop = await add_shop(pool, codes=10)
+    other = await add_channel(pool, "other")
+    all_terms = {shop.channel_id: terms_for(shop), other: terms_of(other, "other", 1, PLAN)}
+    outbox = Outbox(pool, all_terms, StockPolicy(), lambda: NOW)
+    assert [await outbox.follow_terms(channel_id) for channel_id in all_terms] == [True, True]
+    slower = replace(all_terms[other], hold=timedelta(minutes=1))
+    changed = Outbox(pool, {**all_terms, other: slower}, StockPolicy(), lambda: NOW)
+    assert [await changed.follow_terms(channel_id) for channel_id in all_terms] == [False, True]
