@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+
 from tests.web.bench import Room
 from web.access import Role
 
@@ -38,3 +41,19 @@ async def test_what_was_sold_stands_in_the_trial_balance_and_waits_to_be_sealed(
     told = (await room.call("GET", f"/ledger/trial-balance?period={month}", Role.FINANCE)).json()
     assert (told["period"], told["balanced"], told["closed"]) == (month, True, False)
     assert sum(row["closing_minor"] for row in told["rows"]) == 0
+
+
+async def test_a_month_is_handed_over_as_a_file(room: Room) -> None:
+    await room.sell("o1", count=2)
+    head = (await room.call("GET", "/ledger/head", Role.FINANCE)).json()
+    month = head["unsealed_since"][:7]
+    file = await room.call("GET", f"/ledger/export?period={month}", Role.FINANCE)
+    assert (file.status, file.headers["Content-Type"]) == (200, "text/csv; charset=utf-8")
+    assert file.headers["Content-Disposition"] == f'attachment; filename="{month}.csv"'
+    rows = list(csv.DictReader(io.StringIO(file.body.decode())))
+    assert rows
+    assert sum(int(row["amount_minor"]) for row in rows) == 0
+    told = await room.call("GET", f"/ledger/export?period={month}&format=beancount", Role.FINANCE)
+    assert "balance" in told.body.decode()
+    assert (await room.call("GET", f"/ledger/export?period={month}&format=pdf", Role.FINANCE)).status == 422
+    assert (await room.call("GET", f"/ledger/export?period={month}", Role.OPERATOR)).status == 403

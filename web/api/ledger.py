@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Annotated
 
 from pydantic import Field
 
+from core.db.pool import Pool
+from core.money.journal.chart import Chart
+from core.money.journal.export import Form, export
 from core.money.journal.periods import Period, close_period, reopen_period
 from core.views.journal import ChainState, Periods, TrialBalance, chain_state, periods, trial_balance
 from web.access import Right
-from web.api.route import Call, Route, Shape
+from web.api.route import Call, Download, Route, Shape
 from web.api.shapes import Done, Words
 
 Month = Annotated[str, Field(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$", examples=["2026-10"])]
+
+_MEDIA_TYPES = {Form.CSV: "text/csv; charset=utf-8", Form.BEANCOUNT: "text/plain; charset=utf-8"}
+_LINES_AT_ONCE = 1000
 
 
 class MonthQuery(Shape):
     """Which month."""
 
     period: Month
+
+
+class ExportQuery(Shape):
+    """Which month, in which form."""
+
+    period: Month
+    format: Form = Form.CSV
 
 
 class MonthBody(Shape):
@@ -65,6 +79,24 @@ async def reopen(call: Call) -> Done:
     return Done(f"{period} is open again, and so are the months after it")
 
 
+async def export_month(call: Call) -> Download:
+    """A month for accountants."""
+    query = call.query(ExportQuery)
+    period, form = Period.parse(query.period), query.format
+    return Download(f"{period}.{form.value}", _MEDIA_TYPES[form], _exported(call.services.pool, period, form))
+
+
+async def _exported(pool: Pool, period: Period, form: Form) -> AsyncIterator[bytes]:
+    async with pool.acquire() as conn, conn.transaction(isolation="repeatable_read", readonly=True):
+        lines: list[str] = []
+        async for line in export(conn, period, form, Chart()):
+            lines.append(line + "\n")
+            if len(lines) >= _LINES_AT_ONCE:
+                yield "".join(lines).encode()
+                lines.clear()
+        yield "".join(lines).encode()
+
+
 _MONEY = Right.MONEY
 ROUTES = (
     Route("GET", "/ledger/head", _MONEY, "Show the head of each lane's chain", ChainState, show_head),
@@ -77,6 +109,16 @@ ROUTES = (
         TrialBalance,
         show_trial_balance,
         query=MonthQuery,
+    ),
+    Route(
+        "GET",
+        "/ledger/export",
+        _MONEY,
+        "Hand a month to accountants, as CSV or beancount",
+        Download,
+        export_month,
+        query=ExportQuery,
+        downloads=("text/csv", "text/plain"),
     ),
     Route("POST", "/ledger/close", _MONEY, "Close a month and all before it", Done, close, body=MonthBody),
     Route("POST", "/ledger/reopen", Right.REOPEN, "Open a closed month again", Done, reopen, body=MonthBody),

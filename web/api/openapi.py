@@ -55,7 +55,8 @@ def _schemas(routes: Sequence[Route]) -> tuple[dict[str, Json], Json]:
     """The schema of each body and answer by a key of its own, and the components they share."""
     parts: list[tuple[str, Mode, type[object]]] = [("problem", "serialization", ProblemShape)]
     for number, route in enumerate(routes):
-        parts.append((f"{number} answer", "serialization", route.answer))
+        if not route.downloads:
+            parts.append((f"{number} answer", "serialization", route.answer))
         if route.body is not None:
             parts.append((f"{number} body", "validation", route.body))
     by_key, definitions = TypeAdapter.json_schemas(
@@ -84,7 +85,11 @@ def _operation(number: int, route: Route, schemas: dict[str, Json]) -> Json:
 
 def _responses(number: int, route: Route, schemas: dict[str, Json]) -> Json:
     kind = "text/event-stream" if route.stream else "application/json"
-    answer = {"description": route.summary, "content": {kind: {"schema": schemas[f"{number} answer"]}}}
+    content: Json = {media_type: {} for media_type in route.downloads}
+    answer = {
+        "description": route.summary,
+        "content": content or {kind: {"schema": schemas[f"{number} answer"]}},
+    }
     errors = dict(_COMMON_ERRORS)
     if "{" in route.path or route.body is not None:
         errors |= {"404": "Something named here is not known", "422": "Something here is not understood"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
@@ -65,6 +65,18 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Download:
+    """A file as the answer: what browsers call it, its media type, and its bytes as they come.
+
+    What goes wrong before the first bytes is told as any other error.
+    """
+
+    name: str
+    media_type: str
+    parts: AsyncIterator[bytes]
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """A route: what it asks of its caller, what it takes, what it answers, and one line on what it does.
 
@@ -84,6 +96,8 @@ class Route:
     upload: bool = False
     # A stream of events answers with a response of its own and not with JSON.
     stream: bool = False
+    # The media types in which it may answer, where that is a Download.
+    downloads: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Awaitable, Callable
 
@@ -12,13 +13,14 @@ from web.access import GuessLimiter, Right, Token, find_token, roles_with
 from web.api import alerts, channels, codes, ledger, money, orders, prices, rates, standing, statements, stock
 from web.api.openapi import openapi_bytes
 from web.api.problems import Problem, problem_of
-from web.api.route import Call, Route
+from web.api.route import Call, Download, Route
 from web.api.shapes import ActivityNews
 from web.live import LiveNews
 from web.metrics import WebMetrics
 from web.services import Services
 
 PREFIX = "/api/v1"
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 _log = structlog.get_logger()
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -94,6 +96,8 @@ class ApiServer:
                 return await self._news.stream(raw)
             content = b"" if route.upload or route.method == "GET" else await raw.read()
             answer = await route.handler(Call(self._services, token, raw, route, content))
+            if isinstance(answer, Download):
+                return await _send(raw, answer)
             return web.Response(
                 status=route.status,
                 body=route.render(answer),
@@ -126,6 +130,24 @@ class ApiServer:
             roles = " or ".join(roles_with(route.right))
             raise Problem(403, "Not allowed", f"{token.name} is {token.role}; this needs the role {roles}")
         return token
+
+
+async def _send(raw: web.Request, file: Download) -> web.StreamResponse:
+    assert _PLAIN_NAME.fullmatch(file.name), f"{file.name!r} would need quoting in a header"
+    first = await anext(file.parts, b"")
+    response = web.StreamResponse(
+        headers={
+            "Content-Type": file.media_type,
+            "Content-Disposition": f'attachment; filename="{file.name}"',
+            "Cache-Control": "no-store",
+        }
+    )
+    await response.prepare(raw)
+    await response.write(first)
+    async for part in file.parts:
+        await response.write(part)
+    await response.write_eof()
+    return response
 
 
 def _same_path(pattern: str, path: str) -> bool:
