@@ -31,6 +31,7 @@ class Purpose(StrEnum):
 
     BATCH = "batch"
     FINGERPRINT = "fingerprint"
+    COUPONS = "coupons"
 
 
 def new_key() -> bytes:
