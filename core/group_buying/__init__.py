@@ -1,0 +1,1 @@
+"""Decides how buyers buy together: who joins which group, when it is complete, and what becomes of a failed one."""

@@ -1,0 +1,74 @@
+"""Keeps which orders' money has to go back, from the decision until the channel or a person has done it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from core.audit import note
+from core.db.pool import Connection
+from core.db.queries import load_queries
+from core.errors import MoveRefused
+from core.orders.orders import Order, load_order
+from core.types import ChannelId, OrderId, OrderRef
+
+_SQL = load_queries("core.orders", "refunds.sql")
+_ADD_REFUND = _SQL["add_refund"]
+_FIND_REFUND = _SQL["find_refund"]
+_SETTLE_REFUND = _SQL["settle_refund"]
+_OWED_REFUNDS = _SQL["owed_refunds"]
+
+
+@dataclass(frozen=True, slots=True)
+class RefundDue:
+    """Whose decision it is that the money goes back, what the buyer may read of it, and what we know."""
+
+    actor: str
+    told: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class OwedRefund:
+    """An order that ended while the channel could not give its money back. Minor units of `currency`."""
+
+    order_id: OrderId
+    channel: str
+    order_ref: str
+    decided_at: datetime
+    why: str
+    currency: str
+    amount_minor: int
+
+
+async def decide_refund(
+    conn: Connection, channel_id: ChannelId, order_ref: OrderRef, due: RefundDue, now: datetime
+) -> None:
+    """Write down that an order's money goes back, also before the order itself is written."""
+    await conn.execute(_ADD_REFUND, channel_id, order_ref, now, due.actor, due.told, due.why)
+
+
+async def find_refund(conn: Connection, channel_id: ChannelId, order_ref: OrderRef) -> RefundDue | None:
+    """What was decided of an order and is not done yet."""
+    row = await conn.fetchrow(_FIND_REFUND, channel_id, order_ref)
+    return None if row is None else RefundDue(**dict(row))
+
+
+async def settle_refund(conn: Connection, order: Order, now: datetime, *, actor: str, how: str) -> bool:
+    """The money is back, or nobody waits for it any more; whether it was due at all."""
+    done = await conn.execute(_SETTLE_REFUND, order.channel_id, order.order_ref, now, actor, how)
+    return not done.endswith(" 0")
+
+
+async def settle_by_hand(conn: Connection, order_id: OrderId, now: datetime, *, actor: str, how: str) -> None:
+    """A person gave the money back at the channel. MoveRefused: nothing is owed to that order."""
+    order = await load_order(conn, order_id)
+    if order_id not in {owed.order_id for owed in await owed_refunds(conn)}:
+        raise MoveRefused(f"order {order_id} is owed no refund; `consignd groups refunds` lists those that are")
+    await settle_refund(conn, order, now, actor=actor, how=how)
+    await note(conn, at=now, actor=actor, action="refund", subject=f"order {order_id}", reason=how)
+
+
+async def owed_refunds(conn: Connection, limit: int = 1000) -> tuple[OwedRefund, ...]:
+    """The oldest first."""
+    return tuple(OwedRefund(**dict(row)) for row in await conn.fetch(_OWED_REFUNDS, limit))

@@ -1,0 +1,38 @@
+-- name: add_refund
+-- Decided again it changes nothing: the first reason stays.
+INSERT INTO refund_due (channel_id, order_ref, decided_at, actor, told, why)
+VALUES ($1::int, $2::text, $3::timestamptz, $4::text, $5::text, $6::text)
+ON CONFLICT ON CONSTRAINT refund_due_key DO NOTHING
+
+-- name: find_refund
+SELECT actor, told, why
+FROM refund_due
+WHERE channel_id = $1::int AND order_ref = $2::text AND settled_at IS NULL
+
+-- name: settle_refund
+UPDATE refund_due SET settled_at = $3::timestamptz, settled_by = $4::text, how = $5::text
+WHERE channel_id = $1::int AND order_ref = $2::text AND settled_at IS NULL
+
+-- name: owed_refunds
+-- Money that nobody has given back though its order has ended without a delivery: a person has to.
+SELECT channel_order.order_id, channel.name AS channel, refund_due.order_ref, refund_due.decided_at, refund_due.why,
+    channel_order.currency,
+    (
+        SELECT sum(order_line.quantity * order_line.unit_price_minor)::bigint
+        FROM order_line
+        WHERE order_line.order_id = channel_order.order_id
+    ) AS amount_minor
+FROM refund_due
+JOIN channel ON channel.channel_id = refund_due.channel_id
+JOIN channel_order ON channel_order.channel_id = refund_due.channel_id
+    AND channel_order.order_ref = refund_due.order_ref
+JOIN LATERAL (
+    SELECT order_move.to_state
+    FROM order_move
+    WHERE order_move.order_id = channel_order.order_id
+    ORDER BY order_move.move_no DESC
+    LIMIT 1
+) last ON last.to_state = 'cancelled'
+WHERE refund_due.settled_at IS NULL
+ORDER BY refund_due.decided_at, channel_order.order_id
+LIMIT $1::int
