@@ -120,6 +120,22 @@ class CodePayload:
         return " ".join(part for part in (self.number, self.secret, self.pin) if part)
 
 
+class MarkKind(StrEnum):
+    """What a buyer leaves that may tell him from others."""
+
+    ACCOUNT = "account"  # such as an e-mail address
+    ADDRESS = "address"  # of the internet, or of a street
+    DEVICE = "device"
+
+
+@dataclass(frozen=True, slots=True)
+class ToldMark:
+    """A mark in clear, on its way to become a keyed hash: never shown, logged or stored as it is."""
+
+    kind: MarkKind
+    value: str = field(repr=False)
+
+
 @dataclass(frozen=True, slots=True)
 class OrderLine:
     """A line as the marketplace told it: which of its listings, how many, at what price a piece."""
@@ -128,6 +144,8 @@ class OrderLine:
     listing_ref: ListingRef
     quantity: int
     unit_price: Money
+    # The tax in the price of all its pieces together, where the channel tells.
+    tax: Money | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +164,9 @@ class ChannelOrder:
     buyer_ref: str | None = None
     # The channel itself says that the buyer already has the codes (it delivered from its own stock).
     fulfilled: bool = False
+    # Who brought the buyer, and what he left that tells him from others, where the channel tells.
+    referrer: str | None = None
+    marks: Sequence[ToldMark] = ()
 
 
 @dataclass(frozen=True, slots=True)
