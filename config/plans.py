@@ -13,7 +13,7 @@ from pydantic import AfterValidator, AwareDatetime, Field, ValidationError
 from config.fields import Amount, Currency, Name, Percent, Table, Whole
 from config.mending import explain
 from config.problems import KeyPath, Problem, SettingsRefused, dotted
-from config.sources import read_document
+from config.sources import Document, parse_document, read_document
 
 _PARTY = re.compile(
     r"channel|operator|consignor|buyer|referrer-[1-9]|(?:budget|party):[a-z0-9]+(?:[_-][a-z0-9]+)*"
@@ -144,7 +144,16 @@ class PlanFile:
 
 def read_plan(path: Path) -> PlanFile:
     """Read a plan's file; SettingsRefused tells everything that has to be mended, by line and rule."""
-    document = read_document(path)
+    return _plan_in(read_document(path))
+
+
+def parse_plan(text: str, name: str) -> PlanFile:
+    """The same of a text that came from elsewhere, under a name for its problems."""
+    return _plan_in(parse_document(text, Path(name)))
+
+
+def _plan_in(document: Document) -> PlanFile:
+    path = document.path
     try:
         plan = Plan.model_validate(document.data)
     except ValidationError as refused:

@@ -105,7 +105,11 @@ def find_file(file: Path | None, environ: Mapping[str, str]) -> Path | None:
 
 def read_document(path: Path) -> Document:
     """Parse a settings file; SettingsRefused names the line of a syntax error."""
-    text = _read(path)
+    return parse_document(_read(path), path)
+
+
+def parse_document(text: str, path: Path) -> Document:
+    """The same of a text that came from elsewhere; problems are told as of a file of that name."""
     try:
         data: Tree = tomllib.loads(text, parse_float=_decimal)
         lines = locate(text)

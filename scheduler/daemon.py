@@ -35,6 +35,7 @@ from scheduler.loops.seal import Sealer
 from scheduler.loops.splits import add_split_sweep
 from scheduler.metrics import LoopMetrics
 from scheduler.notify import Messenger
+from scheduler.split_plans import draft_plan
 from scheduler.statement_terms import match_terms
 from scheduler.terms import bound_permille, pull_seconds
 from scheduler.tokens import api_tokens
@@ -248,6 +249,7 @@ class Daemon:
             ready=self.ready,
             metrics=self.registry,
             upload_dir=upload_dir,
+            read_plan=draft_plan,
             secure_cookies=(settings.web.public_url or "").startswith("https"),
         )
 

@@ -6,14 +6,14 @@ from dataclasses import replace
 from decimal import Decimal
 
 from config import plans as written
-from config.plans import PlanFile
+from config.plans import PlanFile, parse_plan
 from config.problems import KeyPath, Problem, SettingsRefused, dotted
 from config.settings import Settings
 from config.splits import SplitPlan, SplitRule
 from core.errors import ConsigndError, InvalidInput, PlanRefused
 from core.money.money import Money, percent
 from core.money.plans.choice import PlanChoice
-from core.money.plans.lint import lint
+from core.money.plans.lint import DraftPlan, lint
 from core.money.plans.rules import (
     LARGEST_MINOR,
     Base,
@@ -79,6 +79,16 @@ def written_plan(settings: Settings, name: str) -> Plan:
     if problems := [file.problem(problem.number, problem.text) for problem in lint(plan)]:
         raise SettingsRefused(problems)
     return plan
+
+
+def draft_plan(text: str) -> DraftPlan:
+    """A plan that was sent to us, with everything that is wrong with it."""
+    try:
+        file = parse_plan(text, "plan")
+        plan = plan_of(file)
+    except SettingsRefused as refused:
+        return DraftPlan(None, tuple(map(str, refused.problems)))
+    return DraftPlan(plan, tuple(str(file.problem(each.number, each.text)) for each in lint(plan)))
 
 
 def plan_choices(settings: Settings, channel: str) -> list[PlanChoice]:

@@ -14,6 +14,7 @@ from core.codes.allocator import Allocator
 from core.codes.custody import CodeOpener
 from core.codes.importer import Importer
 from core.db.pool import Pool
+from core.money.plans.lint import DraftPlan
 from core.offers.closures.guarding import Guard
 from core.offers.outbox import Outbox
 from core.offers.terms import ChannelTerms
@@ -68,6 +69,8 @@ class Services:
     metrics: CollectorRegistry
     # Where uploads wait to be imported: only this user may read it.
     upload_dir: Path
+    # Reads a split plan's TOML, and lints it.
+    read_plan: Callable[[str], DraftPlan]
     # Whether browsers reach the console over https: then its cookie never travels without.
     secure_cookies: bool = False
 

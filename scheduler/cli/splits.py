@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,10 +11,11 @@ from config.plans import PlanFile, read_plan
 from config.problems import Problem, SettingsRefused
 from core.money.money import Money
 from core.money.plans.explaining import Waterfall, waterfall
-from core.money.plans.facts import CodesOf, Counted, Milestones, SaleFacts
+from core.money.plans.facts import Milestones
 from core.money.plans.journal import sale_postings
 from core.money.plans.lint import lint
 from core.money.plans.rules import Plan
+from core.money.plans.trial import TrialSale
 from core.money.plans.waterfall import evaluate
 from core.money.posting import Posting
 from scheduler.cli.exits import Exit
@@ -79,47 +79,6 @@ def _linted(file: PlanFile, plan: Plan) -> list[Problem]:
     return [file.problem(problem.number, problem.text) for problem in lint(plan)]
 
 
-@dataclass(frozen=True, slots=True)
-class _Trial:
-    """The options of `splits try`, as they were given."""
-
-    price: str
-    currency: str
-    quantity: int
-    cost: str | None
-    tax: str
-    redeemed: str | None
-    channel: str
-    sku: str
-    tags: tuple[str, ...]
-    segments: tuple[str, ...]
-    buyer: str | None
-    order_no: int | None
-    referrers: tuple[str, ...]
-    turnover: str
-    units: int
-    sold_at: datetime | None
-
-    def facts(self, plan: Plan) -> SaleFacts:
-        """The sale they describe."""
-        seen = Counted(0, Money.parse(self.turnover, self.currency).amount_minor, self.units)
-        return SaleFacts(
-            unit_price=Money.parse(self.price, self.currency),
-            codes=(CodesOf("consignor", self.quantity, _minor(self.cost, self.currency)),),
-            channel=self.channel,
-            sold_at=(self.sold_at or datetime.now(UTC)).replace(tzinfo=UTC),
-            sku=self.sku,
-            tags=frozenset(self.tags),
-            segments=frozenset(self.segments),
-            unit_tax_minor=Money.parse(self.tax, self.currency).amount_minor,
-            unit_redeemed_minor=_minor(self.redeemed, self.currency),
-            buyer=self.buyer,
-            buyer_order_no=self.order_no,
-            referrers=self.referrers,
-            counted={rule.name: seen for rule in plan.rules},
-        )
-
-
 @splits.command("try")
 @click.argument("path", type=_FILE, metavar="FILE")
 @click.option("--amount", "price", required=True, help="The price of one unit, such as 19.99.")
@@ -152,11 +111,11 @@ def try_plan(ctx: click.Context, /, path: Path, as_json: bool, **_: object) -> N
     "vests"}]},
     "entries": [{"party", "party_name", "purpose", "amount_minor", "currency"}], "problems": [text]}.
     """
-    given = {name: value for name, value in ctx.params.items() if name not in ("path", "as_json")}
-    trial = _Trial(**given)
+    given = {name: value for name, value in ctx.params.items() if name not in ("path", "as_json", "sold_at")}
+    sold_at = (ctx.params["sold_at"] or datetime.now(UTC)).replace(tzinfo=UTC)
     file = read_plan(path)
     plan = plan_of(file)
-    facts = trial.facts(plan)
+    facts = TrialSale(**given, sold_at=sold_at).facts(plan)
     split = evaluate(plan, facts)
     shown = waterfall(split)
     entries = sale_postings(split, Milestones(facts.sold_at, facts.sold_at), facts.sold_at)
@@ -167,10 +126,6 @@ def try_plan(ctx: click.Context, /, path: Path, as_json: bool, **_: object) -> N
     _show(shown, entries)
     for problem in problems:
         note(f"warning: {problem}")
-
-
-def _minor(text: str | None, currency: str) -> int | None:
-    return None if text is None else Money.parse(text, currency).amount_minor
 
 
 def _show(shown: Waterfall, entries: list[Posting]) -> None:

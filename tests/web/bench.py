@@ -66,6 +66,7 @@ from core.types import (
     Payment,
     PriceBasis,
 )
+from scheduler.split_plans import draft_plan
 from tests.factories import terms_of
 from tests.plain_plans import plain_plan, plain_rule
 from web.access import Role, Token, token_hash
@@ -333,6 +334,7 @@ async def _build(pool: Pool, folder: Path, http: ClientSession, title: str, risk
         ready=ready,
         metrics=CollectorRegistry(),
         upload_dir=upload_dir,
+        read_plan=draft_plan,
     )
     room = Room(services, http, "", sku)
     return room

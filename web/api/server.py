@@ -10,7 +10,20 @@ import structlog
 from aiohttp import web
 
 from web.access import GuessLimiter, Right, Token, find_token, roles_with
-from web.api import alerts, channels, codes, ledger, money, orders, prices, rates, standing, statements, stock
+from web.api import (
+    alerts,
+    channels,
+    codes,
+    ledger,
+    money,
+    orders,
+    prices,
+    rates,
+    splits,
+    standing,
+    statements,
+    stock,
+)
 from web.api.openapi import openapi_bytes
 from web.api.problems import Problem, problem_of
 from web.api.route import Call, Download, Route
@@ -42,6 +55,7 @@ ROUTES: tuple[Route, ...] = (
     *prices.ROUTES,
     *rates.ROUTES,
     *money.ROUTES,
+    *splits.ROUTES,
     *statements.ROUTES,
     *ledger.ROUTES,
     *alerts.ROUTES,

@@ -53,6 +53,14 @@ class Problem:
         return f"rule {self.number} ({self.rule}): {self.text}" if self.number else self.text
 
 
+@dataclass(frozen=True, slots=True)
+class DraftPlan:
+    """A plan as somebody wrote it: what it says, if it can be read, and what is wrong with it."""
+
+    plan: Plan | None
+    problems: tuple[str, ...]
+
+
 def lint(plan: Plan) -> list[Problem]:
     """Every problem, rule by rule; none: the plan splits every price in its range, whatever the sale."""
     found = [Problem(0, "", text) for text in _of_plan(plan)]
