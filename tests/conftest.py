@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.database import database_server, dsn, empty_dsn, pool
+from tests.database import database_server, dsn, empty_dsn, forget_run, pool
 
 __all__ = ["database_server", "dsn", "empty_dsn", "pool"]
 
 # No test asserts a time: how long examples take to draw says more of the machine than of us.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The process that started the run cleans up after all its workers."""
+    if not hasattr(config, "workerinput"):
+        forget_run()

@@ -6,6 +6,7 @@ import asyncio
 import fcntl
 import itertools
 import os
+import shutil
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,10 @@ from core.db.migrate import migrate
 from core.db.pool import Pool, open_pool
 
 TEMPLATE = "consignd_template"
+# A database is a thousand files: on a disk's file system a clone cost ten times what it costs in memory.
+MEMORY = Path("/dev/shm")
+_RUN = "consignd-tests-"
+_ROOM_BYTES = 2 << 30
 _NUMBERS = itertools.count()
 _T = TypeVar("_T")
 
@@ -40,7 +45,7 @@ class TestServer:
         """A database nobody else uses, cloned from the migrated template or from another; its name."""
         name = f"t_{os.getpid()}_{next(_NUMBERS)}"
         source = self.template if template is None else template
-        await self._order(f"CREATE DATABASE {name} TEMPLATE {source} STRATEGY wal_log")
+        await self._order(f"CREATE DATABASE {name} TEMPLATE {source} STRATEGY file_copy")
         return name
 
     async def drop(self, name: str) -> None:
@@ -65,15 +70,39 @@ def database_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestSe
 
 
 def serve(folder: Path) -> Iterator[TestServer]:
-    """A server in a folder, with the migrated template, until the generator is closed."""
+    """A server for a folder, with the migrated template, until the generator is closed."""
+    place = _in_memory(folder) or folder
     # A crash of the machine need not spare the data of a test run.
-    server = EmbeddedServer(folder, durable=False)
+    server = EmbeddedServer(place, durable=False)
     dsn = _run(server.start())
     try:
-        _make_template(dsn, folder / "template.lock")
+        _make_template(dsn, place / "template.lock")
         yield TestServer(dsn, TEMPLATE)
     finally:
         _run(server.stop())
+
+
+def forget_run() -> None:
+    """Give back the memory of this run, and of runs that were killed: a server without files ends itself."""
+    for left in MEMORY.glob(f"{_RUN}*"):
+        pid = left.name.removeprefix(_RUN)
+        if pid == str(_run_pid()) or not Path("/proc", pid).exists():
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _in_memory(folder: Path) -> Path | None:
+    """Where the files of that folder can stand in memory, if there is room for them."""
+    if not MEMORY.is_dir() or shutil.disk_usage(MEMORY).free < _ROOM_BYTES:
+        return None
+    run = MEMORY / f"{_RUN}{_run_pid()}"
+    # The server runs as another user where the tests run as root: it must pass through.
+    run.mkdir(mode=0o711, exist_ok=True)
+    return run / "-".join(folder.parts[-3:])
+
+
+def _run_pid() -> int:
+    """The process that the run was started as: all its workers share it."""
+    return os.getppid() if os.environ.get("PYTEST_XDIST_WORKER") else os.getpid()
 
 
 @pytest.fixture
@@ -124,6 +153,9 @@ async def _migrated_template(dsn: str) -> None:
     try:
         if await conn.fetchval("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", TEMPLATE):
             return
+        # What is written ahead stays small: it may stand in memory.
+        await conn.execute("ALTER SYSTEM SET max_wal_size = '256MB'")
+        await conn.execute("SELECT pg_reload_conf()")
         # Renamed when it is done, so that a worker that failed half-way leaves no half template behind.
         await conn.execute("DROP DATABASE IF EXISTS consignd_unfinished WITH (FORCE)")
         await conn.execute("CREATE DATABASE consignd_unfinished TEMPLATE template0")
