@@ -3,7 +3,7 @@
 ConsigndError
 ├── InvalidInput            what was handed in is wrong: mend it, do not retry
 │   ├── UnknownSku / UnknownConsignor / UnknownChannel / UnknownOrder / UnknownListing / UnknownIncident
-│   ├── UnknownStatement / UnknownMapping / UnknownDiscrepancy
+│   ├── UnknownStatement / UnknownMapping / UnknownDiscrepancy / UnknownSettlement
 │   ├── UnreadableFile      the file is not one of the forms we import
 │   └── PlanRefused         a split plan or policy contradicts itself
 │       └── SaleUnsplit     a sale cannot be split by its plan: park the order, mend plan or facts
@@ -12,6 +12,10 @@ ConsigndError
 ├── Conflict                the world moved on: look again
 │   ├── ReferenceReused     the same order reference came with other content
 │   ├── MoveRefused         the order cannot go from its state to that one
+│   ├── SettlementFixed     the settlement cannot make that move: it is paid, withdrawn, or not approved yet
+│   ├── AnotherNeeded       who drew a settlement up, or approved it before, cannot be who approves it
+│   ├── RateTooOld          no rate of exchange is young enough to pay by: set or fetch one
+│   ├── ReferralRefused     somebody else holds as having brought the buyer, or it would be the buyer himself
 │   ├── OrderHeld           a person has to look at the order first: ask again later
 │   └── StaleVersion        somebody else wrote first
 ├── Overloaded              too much is waiting already: try again in a moment
@@ -72,6 +76,14 @@ class UnknownDiscrepancy(InvalidInput):
     """No discrepancy of that number."""
 
 
+class UnknownSettlement(InvalidInput):
+    """No settlement of that number."""
+
+
+class UnknownCoupon(InvalidInput):
+    """No coupon of that number, or none was ever held for that basket."""
+
+
 class UnreadableFile(InvalidInput):
     """The file is not one of the forms that can be imported."""
 
@@ -105,6 +117,22 @@ class ReferenceReused(Conflict):
 
 class MoveRefused(Conflict):
     """An order cannot go from its present state to the one asked for."""
+
+
+class SettlementFixed(Conflict):
+    """A settlement cannot make the move asked for: it is paid, withdrawn, or not approved yet."""
+
+
+class AnotherNeeded(Conflict):
+    """Somebody else has to approve: not who drew a settlement up, and nobody twice."""
+
+
+class RateTooOld(Conflict):
+    """No rate of exchange is known that is young enough to pay by."""
+
+
+class ReferralRefused(Conflict):
+    """Who brought a buyer stands already, or is the buyer himself; the text says which and until when."""
 
 
 class OrderHeld(Conflict):

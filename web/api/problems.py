@@ -23,6 +23,7 @@ from core.errors import (
     UnknownListing,
     UnknownMapping,
     UnknownOrder,
+    UnknownSettlement,
     UnknownSku,
     UnknownStatement,
 )
@@ -37,6 +38,7 @@ _UNKNOWN = (
     UnknownStatement,
     UnknownMapping,
     UnknownDiscrepancy,
+    UnknownSettlement,
 )
 _RETRY_AFTER_SECONDS = 5
 
