@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, Field, PrivateAttr, SecretStr, V
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from config.alerts import Alerts, unknown_routes
+from config.buyers import Buyers, Segment, TaxRate, unknown_tax_channels
 from config.fields import Name
 from config.guard import Drift, Guard
 from config.mending import explain, unknown_key
@@ -88,6 +89,10 @@ class Settings(BaseSettings):
     splits: dict[Name, SplitPlan] = {}
     # Which plan splits which sales, where it is not the channel's own; the first that fits.
     split_choices: tuple[SplitChoice, ...] = ()
+    # The tax in prices, for plans that ask; the first that fits.
+    tax: tuple[TaxRate, ...] = ()
+    buyers: Buyers = Buyers()
+    segments: dict[Name, Segment] = {}
     channels: dict[Name, Channel] = {}
 
     _origins: Origins | None = PrivateAttr(default=None)
@@ -136,6 +141,7 @@ class Settings(BaseSettings):
     ) -> tuple[Self | None, list[tuple[KeyPath, str]]]:
         refusals = [*known, *_unknown_plans(written), *unknown_tiers(written), *unknown_routes(written)]
         refusals += [*unknown_choices(written), *unknown_channels(written)]
+        refusals += unknown_tax_channels(written)
         # The library takes names with a leading underscore for arguments of its own.
         hidden = [name for name in written if name.startswith("_")]
         refusals += [((name,), unknown_key(name, tuple(cls.model_fields))) for name in hidden]

@@ -15,6 +15,9 @@ from config.settings import Settings
 from connectors.kit.connector import Account, Connector, Options
 from connectors.kit.errors import OptionsRefused
 from connectors.kit.registry import load_connector
+from core.buyers.hearing import OrderHearing
+from core.buyers.marks import MarkKey
+from core.buyers.segments import publish_segments
 from core.codes.allocator import Allocator
 from core.codes.custody import CodeOpener
 from core.codes.importer import Importer
@@ -35,6 +38,7 @@ from core.orders.closing import SaleCloser
 from core.orders.fulfilment import Fulfilment
 from core.orders.intake import Intake
 from core.types import ChannelId
+from scheduler.buyer_terms import segments_written
 from scheduler.split_plans import plan_choices, written_plan
 from scheduler.stock_terms import stock_policy
 from scheduler.terms import channel_terms
@@ -111,7 +115,8 @@ def build_core(settings: Settings, server: EmbeddedServer | None, pool: Pool, va
     allocator = Allocator(pool, utc_now)
     ledger = Ledger(pool)
     listings = ListingBook(pool)
-    intake = Intake(pool, allocator, ledger, listings, utc_now)
+    hearing = OrderHearing(pool, MarkKey.of(vault))
+    intake = Intake(pool, allocator, ledger, listings, utc_now, hearing)
     # A key that was added by a rotation meanwhile is read when the first code needs it.
     opener = CodeOpener(vault, lambda: read_keyring(settings))
     closer = SaleCloser(pool, ledger, utc_now)
@@ -171,6 +176,8 @@ def key_file(settings: Settings) -> Path:
 async def open_channels(core: Core) -> AsyncIterator[Channels]:
     """Load the connectors of the enabled channels, publish their split plans, make them known."""
     settings = core.settings
+    async with core.pool.acquire() as conn:
+        await publish_segments(conn, segments_written(settings), utc_now())
     async with AsyncExitStack() as stack:
         by_name: dict[str, ServedChannel] = {}
         for name, written in settings.channels.items():

@@ -19,6 +19,7 @@ from core.offers.pricing.stored_facts import ChangeTerms
 from core.offers.terms import ChannelTerms, Shortage
 from core.orders.risk import RiskRule
 from core.types import ChannelId
+from scheduler.buyer_terms import fact_terms
 from scheduler.guard_terms import drift_rule, guard_rule
 from scheduler.price_terms import price_book
 from scheduler.stock_terms import channel_stock, channel_tier, listing_stock, stock_policy
@@ -66,6 +67,7 @@ def channel_terms(
         dry_run=channel.dry_run,
         plan_choices=tuple(plan_choices),
         payout_hold=timedelta(days=channel.payout_hold_days),
+        facts=fact_terms(settings, name, (plan, *(choice.plan for choice in plan_choices))),
     )
 
 

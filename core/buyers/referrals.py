@@ -14,7 +14,7 @@ from core.buyers.buyers import Buyer, find_buyer
 from core.buyers.rings import Ties, ring_reason
 from core.db.pool import Connection
 from core.db.queries import load_queries
-from core.errors import Conflict, InvalidInput
+from core.errors import InvalidInput, ReferralRefused
 from core.types import BuyerId
 
 _SQL = load_queries("core.buyers", "referrals.sql")
@@ -28,10 +28,6 @@ _END_REFERRALS = _SQL["end_referrals"]
 _ADD_REFUSAL = _SQL["add_refusal"]
 
 _LONGEST_NAME = 200
-
-
-class ReferralRefused(Conflict):
-    """Who brought a buyer stands already, or is the buyer himself; the text says which and until when."""
 
 
 @dataclass(frozen=True, slots=True)

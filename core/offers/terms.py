@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from core.buyers.fact_terms import FactTerms
 from core.money.plans.choice import PlanChoice, choose
 from core.money.plans.rules import Plan
 from core.offers.closures.guard import GuardRule
@@ -59,6 +60,8 @@ class ChannelTerms:
     plan_choices: tuple[PlanChoice, ...] = ()
     # How long the channel keeps money before it pays us, for shares that vest after that.
     payout_hold: timedelta = timedelta(0)
+    # How what split plans ask of a sale beside its price is told there.
+    facts: FactTerms = field(default_factory=FactTerms)
 
     def plan_for(self, tags: Collection[str], consignors: Collection[str], at: datetime) -> PlanChoice:
         """What splits a line of such an SKU and of these consignors; SaleUnsplit where nothing does."""

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from core.buyers.hearing import OrderHearing
 from core.codes.allocator import Allocator
 from core.codes.reservation import ReservedLine, ReserveLine, ReserveRequest
 from core.db.ids import IdBlocks
@@ -51,8 +52,10 @@ class Intake:
         ledger: Ledger,
         listings: ListingBook,
         now: Callable[[], datetime],
+        hearing: OrderHearing | None = None,
     ) -> None:
         self._pool = pool
+        self._hearing = hearing
         self._allocator = allocator
         self._ledger = ledger
         self._listings = listings
@@ -74,6 +77,8 @@ class Intake:
             return await self._take_back(terms, told, ours, listings, actor)
         if told.fulfilled:
             return await self._note_fulfilled(terms, told, actor)
+        if told.payment is Payment.PAID and self._hearing is not None:
+            await self._hearing.hear(terms.channel_id, terms.name, terms.facts, told, ours, self._now())
         request = reserve_request(terms, told, ours, listings, self._now())
         if told.payment is not Payment.PAID:
             request = await self._unless_stopped(request, ours)

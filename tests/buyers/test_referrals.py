@@ -13,7 +13,6 @@ from core.buyers.buyers import Buyer, find_buyer, known_buyers
 from core.buyers.marks import MarkKey, note_marks
 from core.buyers.people import join, part
 from core.buyers.referrals import (
-    ReferralRefused,
     attribute,
     end_referral,
     in_own_ring,
@@ -22,7 +21,7 @@ from core.buyers.referrals import (
     standing_referral,
 )
 from core.db.pool import Pool
-from core.errors import InvalidInput
+from core.errors import InvalidInput, ReferralRefused
 from core.types import MarkKind, ToldMark
 from tests.buyers.people import A_YEAR, FOR_EVER, add_people, refer, told, write_referrals
 from tests.factories import NOW, add_channel
