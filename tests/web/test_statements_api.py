@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from aiohttp import FormData
+
 from core.money.money import Money
 from core.money.payouts import ToldLine, keep_lines
 from core.money.statements.book import StatementBook
 from core.money.statements.terms import MatchTerms
 from core.types import ChannelId
 from tests.factories import NOW
-from tests.web.bench import Room
+from tests.web.bench import TOKENS, Answer, Room
 from web.access import Role
 
 
@@ -70,3 +72,45 @@ async def test_money_is_finance_s_business(room: Room) -> None:
     assert (await room.call("GET", "/discrepancies/1", Role.FINANCE)).status == 404
     figures = (await room.call("GET", "/figures/channels?days=7", Role.FINANCE)).json()
     assert {row["days"] for row in figures["channels"]} == {7}
+
+
+MAPPING = """
+currency = "EUR"
+columns = { ref = "Id", kind = "Type", booked_at = "Date", amount = "Amount" }
+kinds = { Fee = "fee" }
+"""
+ROWS = "Id,Type,Date,Amount\nf-1,Fee,2026-10-05T10:00:00Z,-1.50\nf-2,Bribe,2026-10-06T10:00:00Z,-2.00\n"
+
+
+async def send(room: Room, content: str, **fields: str) -> Answer:
+    """A statement's file, as a program would upload it."""
+    form = FormData()
+    for name, value in fields.items():
+        form.add_field(name, value)
+    form.add_field("file", content.encode(), filename="november.csv")
+    headers = {"Authorization": f"Bearer {TOKENS[Role.FINANCE]}"}
+    async with room.http.post(f"{room.url}/api/v1/statement-files", data=form, headers=headers) as answer:
+        return await Answer.of(answer)
+
+
+async def test_a_file_is_taken_in_by_a_saved_mapping_and_again_changes_nothing(room: Room) -> None:
+    body = {"name": "market", "mapping": MAPPING}
+    saved = await room.call("POST", "/statement-mappings", Role.FINANCE, body=body)
+    assert (saved.status, saved.json()["version"]) == (200, 1)
+    tried = (await send(room, ROWS, channel="answering", mapping="market", dry_run="true")).json()
+    assert (tried["statement_id"], tried["new"]) == (None, 1)
+    told = (await send(room, ROWS, channel="answering", mapping="market")).json()
+    assert (told["rows"], told["new"], [each["row"] for each in told["refused"]]) == (2, 1, [3])
+    again = (await send(room, ROWS, channel="answering", mapping="market")).json()
+    assert (again["statement_id"], again["new"]) == (told["statement_id"], 0)
+    listed = (await room.call("GET", "/statement-mappings", Role.FINANCE)).json()["mappings"]
+    assert [(each["name"], each["saved_by"]) for each in listed] == [("market", "finance-person")]
+
+
+async def test_unknown_mappings_and_broken_ones_are_refused(room: Room) -> None:
+    assert (await send(room, ROWS, channel="answering", mapping="gone")).status == 404
+    for mapping in ("name =", "x = 1"):
+        body = {"name": "market", "mapping": mapping}
+        refused = await room.call("POST", "/statement-mappings", Role.FINANCE, body=body)
+        assert (refused.status, "mapping" in refused.json()["detail"]) == (422, True)
+    assert (await room.call("GET", "/statement-mappings", Role.OPERATOR)).status == 403

@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path, PurePath
-
-from aiohttp import BodyPartReader, web
-
 from core.codes.allocator import Place
 from core.codes.custody import Standing, trace
 from core.codes.importer import ImportOrder, ImportReport
 from core.errors import InvalidInput
 from core.offers.catalogue import add_consignor, find_priority, find_sku
 from web.access import Right
-from web.api.problems import Problem
 from web.api.route import Call, Route, optional_money
 from web.api.shapes import (
     CodeReveal,
@@ -29,18 +19,16 @@ from web.api.shapes import (
     RefusedRow,
     Revealed,
 )
+from web.api.uploads import uploaded
 
 _FILE_LIMIT_BYTES = 1 << 30
-_FIELD_LIMIT_BYTES = 4096
-_CHUNK_BYTES = 1 << 18
-_FIELDS_AT_MOST = 16
 # Of a consignor who is new and is given no other.
 _USUAL_PRIORITY = 100
 
 
 async def import_codes(call: Call) -> ImportAnswer:
     """A consignor's file, streamed to a private file, imported, and the file removed."""
-    async with _upload(call) as (form, path):
+    async with uploaded(call, ImportForm, _FILE_LIMIT_BYTES, "upload.txt") as (form, path):
         cost = optional_money(form.unit_cost, form.currency, "unit_cost and currency")
         if form.expires is not None and form.expires.tzinfo is None:
             raise InvalidInput("expires: write the time zone, such as 2027-12-31T23:59:59Z")
@@ -74,49 +62,6 @@ def _answer(report: ImportReport) -> ImportAnswer:
         refusals=tuple(RefusedRow(row.row, row.reason.value, row.detail) for row in report.refusals),
         seconds=round(report.seconds, 3),
     )
-
-
-@asynccontextmanager
-async def _upload(call: Call) -> AsyncIterator[tuple[ImportForm, Path]]:
-    """The form's fields and its file, in a folder of its own that is gone afterwards.
-
-    The file keeps its name, because the name's end says which kind of file it is and the batch remembers it.
-    """
-    if not call.raw.content_type.startswith("multipart/form-data"):
-        raise Problem(415, "Not understood", "send multipart/form-data: the fields, then the part `file`")
-    with tempfile.TemporaryDirectory(dir=call.services.upload_dir, prefix="import-") as folder:
-        fields: dict[str, str] = {}
-        reader = await call.raw.multipart()
-        async for part in reader:
-            if not isinstance(part, BodyPartReader) or part.name is None:
-                raise Problem(422, "Not understood", "each part of the form needs a name and plain content")
-            if part.name == "file":
-                path = Path(folder) / _safe_name(part.filename)
-                await _store(part, path)
-                yield ImportForm.model_validate(fields), path
-                return
-            if len(fields) >= _FIELDS_AT_MOST:
-                raise Problem(422, "Not understood", f"more than {_FIELDS_AT_MOST} fields before the file")
-            fields[part.name] = (await part.read_chunk(_FIELD_LIMIT_BYTES)).decode("utf-8", "replace")
-        raise Problem(422, "Not understood", "the part `file` is missing; it comes last in the form")
-
-
-async def _store(part: BodyPartReader, path: Path) -> None:
-    size = 0
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        while chunk := await part.read_chunk(_CHUNK_BYTES):
-            size += len(chunk)
-            if size > _FILE_LIMIT_BYTES:
-                raise web.HTTPRequestEntityTooLarge(_FILE_LIMIT_BYTES, size)
-            await asyncio.to_thread(file.write, chunk)
-
-
-def _safe_name(given: str | None) -> str:
-    """The last part of the name, in plain signs."""
-    name = PurePath((given or "").replace("\\", "/")).name
-    kept = "".join(sign if sign.isalnum() or sign in "._- " else "_" for sign in name)[-100:]
-    return kept.lstrip(".") or "upload.txt"
 
 
 async def reveal_code(call: Call) -> Revealed:

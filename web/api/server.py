@@ -21,6 +21,7 @@ from web.api import (
     rates,
     splits,
     standing,
+    statement_files,
     statements,
     stock,
 )
@@ -57,6 +58,7 @@ ROUTES: tuple[Route, ...] = (
     *money.ROUTES,
     *splits.ROUTES,
     *statements.ROUTES,
+    *statement_files.ROUTES,
     *ledger.ROUTES,
     *alerts.ROUTES,
     EVENTS,
