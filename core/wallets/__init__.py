@@ -1,0 +1,1 @@
+"""What buyers have with us: money in wallets, and points of programmes."""
