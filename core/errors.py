@@ -3,7 +3,7 @@
 ConsigndError
 ├── InvalidInput            what was handed in is wrong: mend it, do not retry
 │   ├── UnknownSku / UnknownConsignor / UnknownChannel / UnknownOrder / UnknownListing / UnknownIncident
-│   ├── UnknownStatement / UnknownMapping / UnknownDiscrepancy / UnknownSettlement
+│   ├── UnknownStatement / UnknownMapping / UnknownDiscrepancy / UnknownSettlement / UnknownCoupon
 │   ├── UnreadableFile      the file is not one of the forms we import
 │   └── PlanRefused         a split plan or policy contradicts itself
 │       └── SaleUnsplit     a sale cannot be split by its plan: park the order, mend plan or facts

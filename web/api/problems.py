@@ -18,6 +18,7 @@ from core.errors import (
     Overloaded,
     UnknownChannel,
     UnknownConsignor,
+    UnknownCoupon,
     UnknownDiscrepancy,
     UnknownIncident,
     UnknownListing,
@@ -38,6 +39,7 @@ _UNKNOWN = (
     UnknownStatement,
     UnknownMapping,
     UnknownDiscrepancy,
+    UnknownCoupon,
     UnknownSettlement,
 )
 _RETRY_AFTER_SECONDS = 5
