@@ -18,6 +18,7 @@ from core.views.leaks import Finding, find_leaks
 
 _STOCK = load_queries("core.views", "invariants.sql")
 _MONEY = load_queries("core.views", "invariants_money.sql")
+_WALLETS = load_queries("core.views", "invariants_wallets.sql")
 _MORE_MEMORY = _STOCK["more_memory"]
 _MISSING_GUARDS = _STOCK["missing_guards"]
 _HELD_TWICE = _STOCK["held_twice"]
@@ -43,6 +44,8 @@ _OFFERS_APART = _MONEY["offers_apart"]
 _PROMISES_OUT_OF_BOUND = _MONEY["promises_out_of_bound"]
 _STOCK_OVERPROMISED = _MONEY["stock_overpromised"]
 _SEALS_MALFORMED = _MONEY["seals_malformed"]
+_LOTS_APART = _WALLETS["lots_apart"]
+_WALLETS_APART = _WALLETS["wallets_apart"]
 
 MOST_DETAIL = 20
 # A look at a hundred million rows may take its time; the pool's limit is for daily statements.
@@ -172,6 +175,8 @@ def _probes(
         Probe("balanced", _ENTRIES_UNMATCHED),
         Probe("balanced", _REFUNDS_NOT_NEGATIVE),
         Probe("balanced", _STATEMENTS_APART),
+        Probe("balanced", _LOTS_APART),
+        Probe("balanced", _WALLETS_APART),
         Probe("paid-is-split", _MISSING_GUARDS, (["journal_line_sold_once", "sale_refunded_whole_once"],)),
         Probe("paid-is-split", _LINES_NOT_SPLIT),
         Probe("paid-is-split", _SPLITS_OWED, (strict,)),
