@@ -11,16 +11,12 @@ from enum import StrEnum
 from core.db.ids import IdBlocks
 from core.db.pool import Connection, Pool
 from core.db.queries import load_queries
+from core.money.accounts import Account, account_ids, account_of
 from core.money.posting import Posting
 
 _SQL = load_queries("core.money", "booking.sql")
-_FIND_ACCOUNTS = _SQL["find_accounts"]
-_ADD_ACCOUNTS = _SQL["add_accounts"]
 _ADD_TRANSACTIONS = _SQL["add_transactions"]
 _ADD_ENTRIES = _SQL["add_entries"]
-
-# Party, name, purpose, currency.
-_Account = tuple[str, str, str, str]
 
 
 class BookingKind(StrEnum):
@@ -64,7 +60,7 @@ class Booker:
         """The transaction of each; None for one that changes nothing, which is not written."""
         assert conn.is_in_transaction(), "what is booked stands or falls with why it is booked"
         merged = [_merge(booking.postings) for booking in bookings]
-        accounts = await _account_ids(conn, {account for sums in merged for account in sums})
+        accounts = await account_ids(conn, (account for sums in merged for account in sums))
         ids = iter(await self._ids.take(sum(map(bool, merged)), conn))
         posted = [next(ids) if sums else None for sums in merged]
         written = [
@@ -84,23 +80,10 @@ class Booker:
         return posted
 
 
-async def _account_ids(conn: Connection, accounts: set[_Account]) -> dict[_Account, int]:
-    """Looked up each time: what a transaction of ours made may have been rolled back with it."""
-    if not accounts:
-        return {}
-    columns = [list(column) for column in zip(*sorted(accounts), strict=True)]
-    await conn.execute(_ADD_ACCOUNTS, *columns)
-    found = await conn.fetch(_FIND_ACCOUNTS, *columns)
-    return {
-        (row["party"], row["party_name"], row["purpose"], row["currency"]): int(row["account_id"])
-        for row in found
-    }
-
-
-def _merge(postings: Iterable[Posting]) -> dict[_Account, int]:
+def _merge(postings: Iterable[Posting]) -> dict[Account, int]:
     """One entry for each account, none of nothing."""
-    sums: dict[_Account, int] = {}
+    sums: dict[Account, int] = {}
     for posting in postings:
-        key = (posting.party, posting.party_name, posting.purpose, posting.currency)
+        key = account_of(posting)
         sums[key] = sums.get(key, 0) + posting.amount_minor
     return {account: amount_minor for account, amount_minor in sums.items() if amount_minor}

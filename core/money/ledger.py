@@ -11,6 +11,7 @@ from core.db.arrays import int_array
 from core.db.ids import IdBlocks
 from core.db.pool import Connection, Pool
 from core.db.queries import load_queries
+from core.money.accounts import Account, account_ids, account_of, lasting_account_id
 from core.money.plans.journal import moves, position
 from core.money.plans.refunds import Refunded
 from core.money.plans.rules import Plan
@@ -20,10 +21,6 @@ from core.money.sold import load_sold
 from core.types import Lane, OrderId
 
 _SQL = load_queries("core.money", "ledger.sql")
-_FIND_ACCOUNT = _SQL["find_account"]
-_ADD_ACCOUNT = _SQL["add_account"]
-_FIND_ACCOUNTS = _SQL["find_accounts"]
-_ADD_ACCOUNTS = _SQL["add_accounts"]
 _POST_OF_ORDER = _SQL["post_of_order"]
 _ADD_ENTRIES = _SQL["add_entries"]
 _LATEST_PLAN = _SQL["latest_plan"]
@@ -54,7 +51,7 @@ class Ledger:
         self._transaction_ids = IdBlocks(pool, "transaction_id_block")
         # Whatever is posted within a caller's transaction takes its ids while a connection is held.
         self._following_ids = IdBlocks(pool, "transaction_id_block")
-        self._accounts: dict[tuple[str, str, str, str], int] = {}
+        self._accounts: dict[Account, int] = {}
 
     async def lay_out(self, sales: Sequence[Sale]) -> tuple[str, ...]:
         """The columns of the sales' transactions and of their splits, which `close_group` writes.
@@ -93,7 +90,7 @@ class Ledger:
             for number, (transaction_id, sale) in enumerate(zip(ids, sales, strict=True))
         ]
         entries = [
-            (number, entry_no, accounts[_key(posting)], posting.amount_minor)
+            (number, entry_no, accounts[account_of(posting)], posting.amount_minor)
             for number, sale in enumerate(sales)
             for entry_no, posting in enumerate(sale.postings, start=1)
         ]
@@ -117,7 +114,7 @@ class Ledger:
             await conn.execute(
                 _ADD_ENTRIES,
                 transaction_id,
-                [accounts[_key(posting)] for posting in sale.postings],
+                [accounts[account_of(posting)] for posting in sale.postings],
                 [posting.amount_minor for posting in sale.postings],
             )
         return transaction_id
@@ -152,35 +149,17 @@ class Ledger:
         await conn.execute(_SETTLE_OWED_AS_REFUNDED, order_id, now)
         return done
 
-    async def _accounts_in(
-        self, conn: Connection, postings: Sequence[Posting]
-    ) -> dict[tuple[str, str, str, str], int]:
+    async def _accounts_in(self, conn: Connection, postings: Sequence[Posting]) -> dict[Account, int]:
         """Ids of accounts, made where missing. Not remembered: our transaction may be rolled back."""
-        keys = sorted({_key(posting) for posting in postings})
-        unknown = [key for key in keys if key not in self._accounts]
+        keys = {account_of(posting) for posting in postings}
         found = {key: self._accounts[key] for key in keys if key in self._accounts}
-        if unknown:
-            columns = [list(column) for column in zip(*unknown, strict=True)]
-            await conn.execute(_ADD_ACCOUNTS, *columns)
-            for row in await conn.fetch(_FIND_ACCOUNTS, *columns):
-                key = (row["party"], row["party_name"], row["purpose"], row["currency"])
-                found[key] = int(row["account_id"])
-        return found
+        return found | await account_ids(conn, keys - found.keys())
 
     async def _account_id(self, posting: Posting) -> int:
-        key = _key(posting)
+        key = account_of(posting)
         if key not in self._accounts:
-            account_id: int | None = await self._pool.fetchval(_FIND_ACCOUNT, *key)
-            if account_id is None:
-                await self._pool.execute(_ADD_ACCOUNT, *key)
-                account_id = await self._pool.fetchval(_FIND_ACCOUNT, *key)
-            assert account_id is not None, "an account is never deleted"
-            self._accounts[key] = account_id
+            self._accounts[key] = await lasting_account_id(self._pool, key)
         return self._accounts[key]
-
-
-def _key(posting: Posting) -> tuple[str, str, str, str]:
-    return posting.party, posting.party_name, posting.purpose, posting.currency
 
 
 def _columns(rows: Sequence[tuple[int, ...]], width: int) -> list[str]:
