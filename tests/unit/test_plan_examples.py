@@ -16,20 +16,14 @@ from core.money.money import Money
 from core.money.plans.budgets import spend
 from core.money.plans.facts import CodesOf, Counted, Milestones, SaleFacts
 from core.money.plans.grossing import commission, gross_up
-from core.money.plans.journal import (
-    moves,
-    position,
-    refund_postings,
-    release_postings,
-    sale_postings,
-    schedule,
-)
+from core.money.plans.journal import moves, position, sale_postings, schedule
 from core.money.plans.lint import lint
 from core.money.plans.refunds import Refunded, refund_amount, refund_units
 from core.money.plans.rules import Plan
 from core.money.plans.waterfall import Split, evaluate
 from core.money.posting import Posting
 from scheduler.split_plans import plan_of
+from tests.unit.plan_entries import refund_postings, release_postings
 
 FOLDER = Path(config.__file__).parent / "examples" / "plans"
 SOLD = datetime(2026, 11, 21, 12, tzinfo=UTC)

@@ -12,21 +12,14 @@ from core.errors import SaleUnsplit
 from core.money.money import Money
 from core.money.plans.explaining import waterfall
 from core.money.plans.facts import CodesOf, Milestones, SaleFacts
-from core.money.plans.journal import (
-    Account,
-    moves,
-    position,
-    refund_postings,
-    release_postings,
-    sale_postings,
-    schedule,
-)
+from core.money.plans.journal import Account, moves, position, sale_postings, schedule
 from core.money.plans.refunds import Refunded, refund_amount, refund_units, returned, touched
 from core.money.plans.rules import OnRefund, Plan, Scope
 from core.money.plans.stored import plan_from_json, plan_to_json
 from core.money.plans.waterfall import Split, evaluate
 from core.money.posting import Posting
 from tests.unit.drawn_plans import REST, SOLD_AT, milestones, moments, plans, sales
+from tests.unit.plan_entries import refund_postings, release_postings
 
 owners = st.lists(
     st.tuples(st.sampled_from(["Ada", "Bo", "Chen"]), st.integers(0, 40)), min_size=1, max_size=5

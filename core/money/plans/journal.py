@@ -97,26 +97,6 @@ def sale_postings(split: Split, milestones: Milestones, now: datetime) -> list[P
     return moves({}, position(split, Refunded.nothing(split), milestones, now), split.currency)
 
 
-def refund_postings(
-    split: Split, before: Refunded, after: Refunded, milestones: Milestones, now: datetime
-) -> list[Posting]:
-    """The entries of a refund that leads from one state to the next."""
-    return moves(
-        position(split, before, milestones, now), position(split, after, milestones, now), split.currency
-    )
-
-
-def release_postings(
-    split: Split, refunded: Refunded, milestones: Milestones, since: datetime, now: datetime
-) -> list[Posting]:
-    """The entries of what vested or lapsed between two moments; none where nothing did."""
-    return moves(
-        position(split, refunded, milestones, since),
-        position(split, refunded, milestones, now),
-        split.currency,
-    )
-
-
 def schedule(split: Split, refunded: Refunded, milestones: Milestones, now: datetime) -> list[Due]:
     """What is still to vest or lapse after now, in the plan's order, with its date where that is known."""
     back = returned(split, refunded)
