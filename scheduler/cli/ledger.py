@@ -5,10 +5,10 @@ from __future__ import annotations
 import click
 
 from config.settings import Settings
-from core.views.ledger import Balance, ExplainedLine, ExplainedOrder, balances, explain_order
+from core.views.ledger import Balance, ExplainedOrder, balances
+from scheduler.cli.explained import explained_order, show_line
 from scheduler.cli.options import json_option
-from scheduler.cli.orders import find_order_id
-from scheduler.cli.output import Cells, amount, print_json, say
+from scheduler.cli.output import Cells, amount, print_json
 from scheduler.cli.session import Session, pass_session
 from scheduler.composition import open_core
 
@@ -52,30 +52,13 @@ def explain(session: Session, order: str, as_json: bool) -> None:
 
     JSON: {"order_id", "lines": [{"plan", "steps": [...], "agrees", ...}], "journal": [...]}.
     """
-    explained = session.drive(_explain(session.settings(), order))
+    explained = session.drive(explained_order(session.settings(), order))
     if as_json:
         print_json(explained)
         return
     for line in explained.lines:
-        _show_line(line)
+        show_line(line)
     _show_journal(explained)
-
-
-async def _explain(settings: Settings, written: str) -> ExplainedOrder:
-    async with open_core(settings) as core, core.pool.acquire() as conn:
-        return await explain_order(conn, await find_order_id(conn, written))
-
-
-def _show_line(line: ExplainedLine) -> None:
-    gross, price = amount(line.gross_minor, line.currency), amount(line.unit_price_minor, line.currency)
-    say(f"line {line.line_no}: {line.quantity} at {price} is {gross}, by {line.plan} v{line.plan_version}")
-    table = Cells("rule", "base", "formula", "amount", right=["base", "amount"])
-    for step in line.steps:
-        base, part = amount(step.base_minor, line.currency), amount(step.amount_minor, line.currency)
-        table.add(step.rule, base, step.formula, part)
-    table.show()
-    agrees = "the entries say the same" if line.agrees else "THE ENTRIES DIFFER: run `consignd check`"
-    say(f"{agrees}\n")
 
 
 def _show_journal(explained: ExplainedOrder) -> None:

@@ -20,8 +20,8 @@ from core.money.posting import Posting
 from core.orders.orders import load_order
 from core.orders.owed import OwedSplit, owed_splits
 from core.types import OrderId
-from core.views.ledger import ExplainedLine, ExplainedOrder, explain_order
 from core.views.split_simulation import SplitReplay, SplitSimulation
+from scheduler.cli.explained import explained_order, show_line
 from scheduler.cli.options import json_option, reason_option
 from scheduler.cli.orders import find_order_id
 from scheduler.cli.output import Cells, amount, bar, note, print_json, say
@@ -45,49 +45,12 @@ def explain_split(session: Session, order: str, as_json: bool) -> None:
     "base", "base_minor", "amount_minor", "from_minor", "to_minor", "formula", "applied", "vests"}],
     "dues": [...], "agrees", ...}], "journal": [...]}.
     """
-    explained = session.drive(_explain(session.settings(), order))
+    explained = session.drive(explained_order(session.settings(), order))
     if as_json:
         print_json(explained)
         return
     for line in explained.lines:
-        _show_line(line)
-
-
-async def _explain(settings: Settings, written: str) -> ExplainedOrder:
-    async with open_core(settings) as core, core.pool.acquire() as conn:
-        return await explain_order(conn, await find_order_id(conn, written))
-
-
-def _show_line(line: ExplainedLine) -> None:
-    gross, price = amount(line.gross_minor, line.currency), amount(line.unit_price_minor, line.currency)
-    say(f"line {line.line_no}: {line.quantity} at {price} is {gross}, by {line.plan} v{line.plan_version}")
-    say(f"chosen by {line.chosen_by}")
-    table = Cells(
-        "rule", "party", "of", "base", "takes", "leaves", "why", "may be paid", right=("takes", "leaves")
-    )
-    for step in line.steps:
-        base, taken, left = (
-            amount(minor, line.currency) for minor in (step.base_minor, step.amount_minor, step.to_minor)
-        )
-        table.add(
-            step.rule,
-            step.party,
-            step.base,
-            base,
-            taken,
-            left,
-            step.formula,
-            step.vests if step.applied else "",
-        )
-    table.show()
-    for due in line.dues:
-        when = f"on {due.at:%Y-%m-%d %H:%M} UTC" if due.at else "when it is redeemed"
-        verb = "lapses to" if due.lapses else "vests for"
-        owner = " ".join(part for part in (due.party, due.party_name) if part)
-        say(f"{amount(due.amount_minor, line.currency)} {verb} {owner} {when}")
-    if line.refunded_minor:
-        say(f"{amount(line.refunded_minor, line.currency)} went back to the buyer")
-    say("the entries say the same\n" if line.agrees else "THE ENTRIES DIFFER: run `consignd check`\n")
+        show_line(line)
 
 
 @click.command("simulate")
