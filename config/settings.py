@@ -26,6 +26,7 @@ from config.models import (
     Web,
 )
 from config.plans import PlanFile
+from config.points import PointsProgramme
 from config.price import Price
 from config.problems import KeyPath, Problem, SettingsRefused, dotted
 from config.rates import Rates
@@ -86,6 +87,8 @@ class Settings(BaseSettings):
     guard: Guard = Guard()
     alerts: Alerts = Alerts()
     statements: Statements = Statements()
+    # Programmes of points.
+    points: dict[Name, PointsProgramme] = {}
     splits: dict[Name, SplitPlan] = {}
     # Which plan splits which sales, where it is not the channel's own; the first that fits.
     split_choices: tuple[SplitChoice, ...] = ()
