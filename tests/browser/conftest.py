@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser
 
 from core.db.pool import Pool
-from tests.browser.visitor import Visitor, open_visitor
+from tests.browser.visitor import Visitor, browse, open_visitor
 from tests.web.bench import open_room
 from tests.web.furnished import furnish
 
 
 @pytest.fixture
 async def browser() -> AsyncIterator[Browser]:
-    """Debian's chromium, without a window."""
-    path = shutil.which("chromium")
-    if path is None:
-        pytest.skip("no chromium here: `apt-get install chromium`")
-    async with async_playwright() as playwright:
-        opened = await playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+    """A browser of this test's own."""
+    async with browse() as opened:
         yield opened
-        await opened.close()
 
 
 @pytest.fixture

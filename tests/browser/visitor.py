@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from playwright.async_api import Browser, ConsoleMessage, Page
+import pytest
+from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
 
 from core.types import ListingId
 from tests.web.bench import TOKENS, Room
@@ -57,6 +59,18 @@ class Visitor:
     async def notice(self) -> str:
         """What the console says it did."""
         return await self.page.locator("p.notice").inner_text()
+
+
+@asynccontextmanager
+async def browse() -> AsyncIterator[Browser]:
+    """Debian's chromium, without a window."""
+    path = shutil.which("chromium")
+    if path is None:
+        pytest.skip("no chromium here: `apt-get install chromium`")
+    async with async_playwright() as playwright:
+        opened = await playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield opened
+        await opened.close()
 
 
 @asynccontextmanager

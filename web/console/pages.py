@@ -1,4 +1,4 @@
-"""Decides what the pages on orders, codes and money show, and the one that people look at first."""
+"""Decides what the pages on orders and codes show, and the one that people look at first."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from core.codes.custody import Trace, trace
 from core.errors import InvalidInput, UnknownOrder
 from core.types import OrderId, OrderRef, OrderState
 from core.views.channels import channels
-from core.views.ledger import Balance, ExplainedOrder, balances, explain_order
+from core.views.ledger import ExplainedOrder, explain_order
 from core.views.orders import (
     OrderFilter,
     open_by_state,
@@ -93,20 +93,6 @@ async def code(visit: Visit) -> Shown:
     async with visit.services.pool.acquire() as conn:
         story: Trace = await trace(conn, place)
     return Shown("code.html", {"place": str(place), "story": story, "payload": None})
-
-
-async def money(visit: Visit) -> Shown:
-    """Balances by currency and party."""
-
-    async def read_balances() -> tuple[Balance, ...]:
-        async with visit.services.pool.acquire() as conn:
-            return await balances(conn)
-
-    found: tuple[Balance, ...] = await visit.memory.get("balances", read_balances, tuple)
-    currencies: dict[str, list[Balance]] = {}
-    for balance in found:
-        currencies.setdefault(balance.currency, []).append(balance)
-    return Shown("money.html", {"currencies": currencies})
 
 
 def _ref(text: str | None) -> OrderRef | None:

@@ -10,6 +10,9 @@ from web.console import (
     actions,
     alert_actions,
     alert_pages,
+    money_discrepancies,
+    money_pages,
+    money_statement_pages,
     pages,
     price_actions,
     price_pages,
@@ -35,11 +38,12 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """Something that is done by posting a form."""
+    """Something that is done by posting a form; an upload brings a file with it."""
 
     path: str
     right: Right
     act: Act
+    upload: bool = False
 
 
 PAGES = (
@@ -58,7 +62,13 @@ PAGES = (
     Page("/alerts", Right.READ, alert_pages.inbox),
     Page("/alerts/messages", Right.READ, alert_pages.messages),
     Page("/alerts/{incident_id}", Right.READ, alert_pages.alert),
-    Page("/money", Right.MONEY, pages.money),
+    Page("/orders/{order_id}/split", Right.MONEY, money_pages.split),
+    Page("/money", Right.MONEY, money_pages.money),
+    Page("/money/channels", Right.MONEY, money_pages.channels),
+    Page("/money/statements", Right.MONEY, money_statement_pages.statement_list),
+    Page("/money/statements/{statement_id}", Right.MONEY, money_statement_pages.statement),
+    Page("/money/discrepancies", Right.MONEY, money_discrepancies.inbox),
+    Page("/money/discrepancies/{discrepancy_id}", Right.MONEY, money_discrepancies.discrepancy),
 )
 ACTIONS = (
     Action("/channels/{name}/pause", Right.OPERATE, actions.pause),
@@ -78,4 +88,9 @@ ACTIONS = (
     Action("/rates", Right.OPERATE, price_actions.tell_rate),
     Action("/alerts/messages/retry", Right.OPERATE, alert_actions.retry),
     Action("/alerts/{incident_id}/acknowledge", Right.OPERATE, alert_actions.acknowledge_one),
+    Action("/money/statements/read", Right.MONEY, money_statement_pages.read_file, upload=True),
+    Action("/money/statements/keep", Right.MONEY, money_statement_pages.keep_file),
+    Action("/money/discrepancies/{discrepancy_id}/take", Right.MONEY, money_discrepancies.take),
+    Action("/money/discrepancies/{discrepancy_id}/note", Right.MONEY, money_discrepancies.note),
+    Action("/money/discrepancies/{discrepancy_id}/resolve", Right.MONEY, money_discrepancies.resolve),
 )

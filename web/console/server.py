@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from importlib.resources import files
+from pathlib import PurePath
 from urllib.parse import urlsplit
 
 import structlog
@@ -16,12 +17,14 @@ from web.access import GuessLimiter, Right, find_token, roles_with
 from web.api.problems import Problem, problem_of
 from web.console.plan import ACTIONS, PAGES, Action, Page
 from web.console.sessions import COOKIE, IDLE_SECONDS, Session, Sessions
+from web.console.uploads import LARGEST_BYTES, Upload
 from web.console.visit import NOTHING_STANDS, SECURITY_HEADERS, Memory, Renderer, Shown, Standing, Visit
 from web.console.words import ENGLISH
 from web.live import LiveNews
 from web.services import Services
 
 ROOT = "/console"
+_LONGEST_NAME = 200
 _FILES = {"console.css": "text/css", "console.js": "text/javascript", "icon.svg": "image/svg+xml"}
 
 _log = structlog.get_logger()
@@ -128,10 +131,14 @@ class ConsoleServer:
             session = self._session(raw)
             if session is None:
                 raise web.HTTPSeeOther(f"{ROOT}/sign-in")
-            form = {name: value for name, value in (await raw.post()).items() if isinstance(value, str)}
+            try:
+                posted = await (raw.clone(client_max_size=LARGEST_BYTES) if action.upload else raw).post()
+            except web.HTTPRequestEntityTooLarge:
+                return await self._sorry(Problem(413, ENGLISH["wrong"], ENGLISH["too_large"]), session, raw)
+            form = {name: value for name, value in posted.items() if isinstance(value, str)}
             if _from_elsewhere(raw) or not session.posted(form.get("csrf", "")):
                 return await self._sorry(Problem(403, ENGLISH["wrong"], ENGLISH["form_old"]), session, raw)
-            visit = self._visit(session, raw)
+            visit = self._visit(session, raw, _upload(posted) if action.upload else None)
             return await self._guarded(action.right, session, raw, lambda: action.act(visit, form))
 
         return handle
@@ -141,8 +148,8 @@ class ConsoleServer:
             raise web.HTTPUnauthorized(text="sign in first\n")
         return await self._news.stream(raw)
 
-    def _visit(self, session: Session, raw: web.Request) -> Visit:
-        return Visit(self._services, session, raw, self._memory)
+    def _visit(self, session: Session, raw: web.Request, upload: Upload | None = None) -> Visit:
+        return Visit(self._services, session, raw, self._memory, upload)
 
     async def _guarded(
         self, right: Right, session: Session, raw: web.Request, work: Callable[[], Awaitable[Shown]]
@@ -178,6 +185,14 @@ class ConsoleServer:
                 return Standing(await stopped(conn), await unseen_alerts(conn))
         except DATABASE_FAILURES:
             return NOTHING_STANDS
+
+
+def _upload(posted: Mapping[str, object]) -> Upload | None:
+    """The file of a form, if one was chosen."""
+    part = posted.get("file")
+    if not isinstance(part, web.FileField) or not part.filename:
+        return None
+    return Upload(PurePath(part.filename.replace("\\", "/")).name[:_LONGEST_NAME], part.file.read())
 
 
 def _from_elsewhere(raw: web.Request) -> bool:

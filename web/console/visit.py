@@ -14,8 +14,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from core.views.guard import StoppedView
 from web.access import Right
-from web.console import drawing, pictures
+from web.console import drawing, money_drawing, pictures
 from web.console.sessions import Session
+from web.console.uploads import Upload, Uploads
 from web.console.words import ENGLISH
 from web.services import Services
 
@@ -45,6 +46,7 @@ class Visit:
     session: Session
     raw: web.Request
     memory: Memory
+    upload: Upload | None = None
 
     def query(self, name: str) -> str | None:
         """A field of the query; None when it is left out or empty."""
@@ -100,6 +102,7 @@ class Memory:
 
     def __init__(self) -> None:
         self.by_name: OrderedDict[str, Remembered[object]] = OrderedDict()
+        self.uploads = Uploads()
 
     async def get(self, name: str, read: Callable[[], Awaitable[T]], kind: type[T]) -> T:
         """A remembered value by name."""
@@ -141,6 +144,7 @@ class Renderer:
             histogram=pictures.histogram,
             part_gauge=pictures.part_gauge,
             alert_gauge=pictures.alert_gauge,
+            share_bars=money_drawing.share_bars,
         )
 
     def page(

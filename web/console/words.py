@@ -1,13 +1,15 @@
-"""Tells the console's texts, where they can be translated; those on offers and alerts are in offer_words."""
+"""Tells the console's texts, where they can be translated; those on offers and on money stand apart."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from web.console.money_words import MONEY
 from web.console.offer_words import OFFERS
 
 ENGLISH: Mapping[str, str] = {
     **OFFERS,
+    **MONEY,
     "language": "en",
     "product": "consignd",
     "skip": "Skip to the content",
@@ -206,13 +208,4 @@ ENGLISH: Mapping[str, str] = {
     "hold_until": "Kept until",
     "due": "Next look",
     "failures": "failures",
-    # Money
-    "balances": "Balances",
-    "balances_help": "Debit is what we are owed, credit what we owe. Each currency sums to zero.",
-    "entries": "Entries",
-    "no_money": "Nothing is posted yet.",
-    "sum": "Sum",
-    "party_channel": "Channels",
-    "party_operator": "Operator",
-    "party_consignor": "Consignors",
 }

@@ -56,6 +56,14 @@ class DiscrepancyDesk:
             await _note(conn, "discrepancy.assign", discrepancy_id, told, actor, now)
             await conn.execute(_ADD_EVENTS, [discrepancy_id], [0], [None], [told], "assigned", actor, now)
 
+    async def note(self, discrepancy_id: int, *, actor: str, reason: str) -> None:
+        """Write down what was found out; it stays as open as it was."""
+        now = self._now()
+        async with self._pool.acquire() as conn, conn.transaction():
+            await _open(conn, discrepancy_id)
+            await _note(conn, "discrepancy.note", discrepancy_id, reason, actor, now)
+            await conn.execute(_ADD_EVENTS, [discrepancy_id], [0], [None], [reason], "noted", actor, now)
+
     async def resolve(self, discrepancy_id: int, resolution: Resolution, *, actor: str, reason: str) -> Money:
         """Settle what is left of it by an entry; how much that was."""
         if resolution not in (Resolution.FEE, Resolution.WRITE_OFF, Resolution.BANK):

@@ -1,0 +1,180 @@
+"""Fills a web room with money: sales under three plans, refunds, wallets, statements that differ."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from core.money.after_sale import AfterSale
+from core.money.booking import Booker, Booking, BookingKind
+from core.money.ledger import Ledger, publish_plan
+from core.money.money import Money
+from core.money.payouts import ToldLine, keep_lines
+from core.money.plans.rules import (
+    CHANNEL,
+    CONSIGNOR,
+    OPERATOR,
+    Base,
+    Moment,
+    OnRefund,
+    Party,
+    Plan,
+    Rule,
+    Short,
+    Vesting,
+)
+from core.money.posting import Posting
+from core.money.statements.book import StatementBook
+from core.money.statements.importing import save_mapping
+from core.money.statements.mapping import read_mapping
+from core.money.statements.settling import DiscrepancyDesk
+from core.money.statements.terms import MatchTerms, Resolution
+from core.types import ChannelId, OrderId
+from tests.factories import terms_of
+from tests.web.bench import Room, add_codes
+
+_HOUR = timedelta(hours=1)
+FILE = (
+    "when,id,what,order,money\n"
+    "2026-11-20T10:00:00Z,f-1,sale,A-9,25.00\n"
+    "2026-11-20T10:00:00Z,f-2,fee,A-9,-3.12\n"
+    "yesterday,f-3,sale,A-8,25.00\n"
+    "2026-11-21T10:00:00Z,f-4,bonus,,1.00\n"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MoneyDay:
+    """What there is to look at: an order of a plain plan, one with everything that was refunded in part."""
+
+    plain: OrderId
+    refunded: OrderId
+    lossy: OrderId
+
+
+def rich_plan() -> Plan:
+    """A channel that keeps its fee, a budget, a shop that waits, and whatever is left to the consignor."""
+    return Plan(
+        "everybody",
+        (
+            Rule("commission", CHANNEL, rate_ppm=125_000, fixed_minor=30, on_refund=OnRefund.KEPT),
+            Rule("traffic", Party.parse("budget:traffic"), Base.AFTER_CHANNEL, rate_ppm=60_000),
+            Rule(
+                "partner shop",
+                Party.parse("party:corner-shop"),
+                rate_ppm=30_000,
+                vest=Vesting(Moment.HOLD, hold_days=14),
+            ),
+            Rule("our share", OPERATOR, Base.AFTER_CHANNEL, rate_ppm=80_000, minimum_minor=50),
+            Rule("consignor", CONSIGNOR, rest=True),
+        ),
+        currency="EUR",
+    )
+
+
+def lossy_plan() -> Plan:
+    """A fixed cost that leaves less than the budget asks for: the operator bears the rest."""
+    return Plan(
+        "fixed cost",
+        (
+            Rule("commission", CHANNEL, rate_ppm=125_000),
+            Rule("cost", CONSIGNOR, fixed_minor=2100, when_short=Short.LOSS),
+            Rule("traffic", Party.parse("budget:traffic"), rate_ppm=50_000, when_short=Short.LOSS),
+            Rule("the rest", OPERATOR, rest=True),
+        ),
+        currency="EUR",
+    )
+
+
+async def live_money_day(room: Room, folder: Path) -> MoneyDay:
+    """Sell, refund, reward, and hear from the channels."""
+    await add_codes(room, folder, 14, "艾达 Ada Lovelace & Sons Trading GmbH", "ADA")
+    plain = [await room.sell(f"A-{number}") for number in range(1, 7)]
+    await _sell_under(room, "hasty", rich_plan())
+    rich = [await room.sell(f"H-{number}", "hasty", count=3) for number in range(1, 4)]
+    await _sell_under(room, "hasty", lossy_plan())
+    lossy = await room.sell("H-9", "hasty")
+    await _refund(room, OrderId(rich[0]), OrderId(plain[5]))
+    await _reward(room)
+    await _hear(room)
+    async with room.pool.acquire() as conn, conn.transaction():
+        mapping = read_mapping(
+            {
+                "columns": {
+                    "booked_at": "when", "amount": "money", "kind": "what", "ref": "id", "order_ref": "order",
+                },
+                "currency": "EUR",
+                "kinds": {"sale": "sale", "fee": "fee"},
+            }
+        )  # fmt: skip
+        await save_mapping(conn, "their export", mapping, actor="ann", now=datetime.now(UTC))
+    return MoneyDay(OrderId(plain[0]), OrderId(rich[0]), OrderId(lossy))
+
+
+async def _sell_under(room: Room, channel: str, plan: Plan) -> None:
+    channels = room.services.channels
+    assert isinstance(channels, dict)
+    async with room.pool.acquire() as conn:
+        plan_id, published = await publish_plan(conn, plan)
+    terms = terms_of(channels[channel].terms.channel_id, channel, plan_id, published)
+    channels[channel] = replace(channels[channel], terms=terms)
+
+
+async def _refund(room: Room, in_part: OrderId, whole: OrderId) -> None:
+    after, now = AfterSale(room.pool, Ledger(room.pool)), datetime.now(UTC)
+    async with room.pool.acquire() as conn, conn.transaction():
+        await after.refund_units(conn, in_part, 1, 1, now, actor="ann", reason="one code was used: 退款")
+        await after.refund_amount(
+            conn, in_part, 1, Money(500, "EUR"), now, actor="ann", reason="for the trouble"
+        )
+        await after.refund_units(conn, whole, 1, 1, now, actor="ann", reason="buyer withdrew")
+
+
+async def _reward(room: Room) -> None:
+    bookings = [
+        Booking(
+            BookingKind.REBATE,
+            (
+                Posting("operator", "spring", "rebate", minor, "EUR"),
+                Posting("buyer", f"b{number}", purpose, -minor, "EUR"),
+            ),
+        )
+        for number, (minor, purpose) in enumerate([(250, "wallet"), (120, "wallet_pending"), (400, "points")])
+    ]
+    async with room.pool.acquire() as conn, conn.transaction():
+        await Booker(room.pool).post(conn, bookings, datetime.now(UTC))
+
+
+async def _hear(room: Room) -> None:
+    """Most of it is ours; a fee is not, one sale is told twice, one is never told, and one nobody knows."""
+    now = datetime.now(UTC)
+    answering = [
+        *(_told(f"s-{number}", "sale", 2500, f"A-{number}") for number in range(1, 5)),
+        *(_told(f"f-{number}", "fee", -313, f"A-{number}") for number in range(1, 4)),
+        _told("f-4", "fee", -450, "A-4"),
+        _told("s-4b", "sale", 2500, "A-4"),
+        _told("s-x", "sale", 1999, "X-77"),
+        _told("adj", "adjustment", -75, None),
+        _told("edit", "edit_fee", -25, None),
+        _told("last", "withdrawal", -5000, None, now + _HOUR),
+    ]
+    await _tell(room, "answering", answering, timedelta(0))
+    await _tell(room, "hasty", [_told("h-1", "sale", 7500, "H-2")], timedelta(days=14))
+    odd: int = await room.pool.fetchval("SELECT discrepancy_id FROM discrepancy WHERE line_ref = 'adj'")
+    desk = DiscrepancyDesk(room.pool, lambda: now)
+    await desk.resolve(odd, Resolution.WRITE_OFF, actor="ann", reason="not worth a letter: 小额")
+
+
+def _told(ref: str, kind: str, minor: int, order_ref: str | None, at: datetime | None = None) -> ToldLine:
+    return ToldLine(ref, kind, Money(minor, "EUR"), at or datetime.now(UTC), order_ref, None)
+
+
+async def _tell(room: Room, channel: str, lines: Sequence[ToldLine], late: timedelta) -> None:
+    channel_id: ChannelId = room.services.channels[channel].terms.channel_id
+    now = datetime.now(UTC)
+    async with room.pool.acquire() as conn, conn.transaction():
+        await keep_lines(conn, channel_id, lines, now)
+    terms = MatchTerms(channel_id, channel, late=late)
+    await StatementBook(room.pool, lambda: datetime.now(UTC)).match(terms)
