@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass, fields
 from rich.table import Table
 
 from core.offers.price.rule import PriceRule
-from core.offers.replay.scene import Actor, Policy
+from core.offers.replay.scene import Policy
 from core.offers.replay.tallies import Outcome, highest_share, merged
-from core.offers.replay.world import World
+from core.offers.replay.world import Actor, World
 from tests.simulation.alarm import Alarm
 from tests.simulation.bots import two_bots
 from tests.simulation.contest import Contest

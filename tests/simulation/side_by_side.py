@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from core.offers.replay.scene import Actor, Policy
+from core.offers.replay.scene import Policy
 from core.offers.replay.tallies import Outcome, highest_share, merged
-from core.offers.replay.world import World
+from core.offers.replay.world import Actor, World
 from tests.simulation.day import CHANCE, DayShape, by_risk, fixed, make_day, naive
 
 CONFIDENCE = 0.95

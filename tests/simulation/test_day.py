@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from core.offers.replay.scene import Actor, Asked
-from core.offers.replay.world import World
+from core.offers.replay.scene import Asked
+from core.offers.replay.world import Actor, World
 from tests.simulation.day import DayShape, by_risk, fixed, make_day, naive
 from tests.simulation.report import report, table
 from tests.simulation.side_by_side import Compared, live

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from core.offers.history.selling import Lag
 from core.offers.replay.scene import (
-    Actor,
     Asked,
     Policy,
     ReplayChannel,
@@ -22,7 +21,7 @@ from core.offers.replay.scene import (
     Silence,
 )
 from core.offers.replay.tallies import Outcome, highest_share, merged
-from core.offers.replay.world import World
+from core.offers.replay.world import Actor, World
 from core.offers.stock.rules import CountBuffer, StockPolicy, StockRule
 from core.types import ChannelId, ListingId, SkuId
 

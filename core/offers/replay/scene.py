@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
 
 from core.offers.history.selling import Lag
 from core.offers.matching import SkuFacts
 from core.offers.stock.rules import StockPolicy, StockRule
 from core.types import ChannelId, ListingId, SkuId
-
-if TYPE_CHECKING:
-    from core.offers.replay.world import World
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,16 +101,3 @@ class Scene:
     skus: tuple[ReplaySku, ...]
     listings: tuple[ReplayListing, ...]
     events: tuple[Asked | Restocked, ...]
-
-
-class Actor(Protocol):
-    """Somebody else who acts in the world: a price bot, a repricer that pays for changes, an alarm."""
-
-    def act(self, world: World, at: float) -> float | None:
-        """Do something at a moment; the next moment to be called at, None: never again."""
-
-    def takes(self, world: World, asked: Asked) -> bool:
-        """Whether this buyer buys, as far as this actor has to do with it: at the price it sees."""
-
-    def counts(self) -> Mapping[str, int]:
-        """What to report besides: paid price changes, notices."""

@@ -15,14 +15,14 @@ from __future__ import annotations
 import heapq
 import random
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, count
+from typing import Protocol
 
 from core.offers.history.selling import Lag
 from core.offers.replay.measured import MeasuredLag, MeasuredSelling
 from core.offers.replay.scene import (
-    Actor,
     Asked,
     Policy,
     ReplayChannel,
@@ -39,6 +39,19 @@ from core.types import ChannelId, ListingId, SkuId
 
 _NO_LAG = Lag((0.0,), (1.0,))
 Move = Callable[[float], None]
+
+
+class Actor(Protocol):
+    """Somebody else who acts in the world: a price bot, a repricer that pays for changes, an alarm."""
+
+    def act(self, world: World, at: float) -> float | None:
+        """Do something at a moment; the next moment to be called at, None: never again."""
+
+    def takes(self, world: World, asked: Asked) -> bool:
+        """Whether this buyer buys, as far as this actor has to do with it: at the price it sees."""
+
+    def counts(self) -> Mapping[str, int]:
+        """What to report besides: paid price changes, notices."""
 
 
 @dataclass(slots=True)
