@@ -36,12 +36,8 @@ def channel_terms(
 ) -> ChannelTerms:
     """The terms of a configured channel; raises when its currency fits neither connector nor plan."""
     channel = settings.channels[name]
-    if traits.currency is not None and channel.currency != traits.currency:
-        raise OptionsRefused(
-            f"channels.{name}.currency: this marketplace trades in {traits.currency} only; write that"
-        )
-    for each in (plan, *(choice.plan for choice in plan_choices)):
-        require_currency(each, channel.currency)
+    plans = (plan, *(choice.plan for choice in plan_choices))
+    _require_currency(name, channel.currency, traits, plans)
     return ChannelTerms(
         channel_id=channel_id,
         name=name,
@@ -67,8 +63,17 @@ def channel_terms(
         dry_run=channel.dry_run,
         plan_choices=tuple(plan_choices),
         payout_hold=timedelta(days=channel.payout_hold_days),
-        facts=fact_terms(settings, name, (plan, *(choice.plan for choice in plan_choices))),
+        facts=fact_terms(settings, name, plans),
     )
+
+
+def _require_currency(name: str, currency: str, traits: Traits, plans: Sequence[Plan]) -> None:
+    if traits.currency is not None and currency != traits.currency:
+        raise OptionsRefused(
+            f"channels.{name}.currency: this marketplace trades in {traits.currency} only; write that"
+        )
+    for plan in plans:
+        require_currency(plan, currency)
 
 
 def _changes(name: str, channel: Channel, traits: Traits) -> ChangeTerms:

@@ -304,20 +304,7 @@ class Outbox:
         settled = (*published, *(each.plan for each in refused), *(each.plan for each in later))
         async with self._pool.acquire() as conn, conn.transaction():
             await conn.execute(_LOCK_LISTINGS, [plan.row.listing_id for plan in settled])
-            lags = await conn.fetch(
-                _SETTLE_PUBLISHED,
-                [plan.row.listing_id for plan in published],
-                [plan.row.dirty_version for plan in published],
-                [plan.quantity for plan in published],
-                [plan.price_minor for plan in published],
-                [plan.net_minor for plan in published],
-                [plan.on for plan in published],
-                [not plan.held_back for plan in published],
-                now,
-                now + max(pause, _HELD_BACK_PAUSE),
-                now + pause,
-                [plan.quantity < plan.row.showing for plan in published],
-            )
+            lags = await _settle_published(conn, published, now, pause)
             if refused:
                 await conn.execute(
                     _SETTLE_REFUSED,
@@ -333,7 +320,7 @@ class Outbox:
                     [delay.after_seconds for delay in later],
                     [delay.unknown for delay in later],
                 )
-        return tuple(float(row["lag_seconds"]) for row in lags)
+        return lags
 
     async def observe(self, terms: ChannelTerms, seen: Sequence[OfferObserved], at: datetime) -> None:
         """Write down what a channel was seen to show."""
@@ -384,3 +371,23 @@ async def move_cursor(
 ) -> None:
     """Write down how far a channel has been read, in the caller's transaction."""
     await conn.execute(_MOVE_CURSOR, channel_id, subject, position, now)
+
+
+async def _settle_published(
+    conn: Connection, published: Sequence[OfferPlan], now: datetime, pause: timedelta
+) -> tuple[float, ...]:
+    lags = await conn.fetch(
+        _SETTLE_PUBLISHED,
+        [plan.row.listing_id for plan in published],
+        [plan.row.dirty_version for plan in published],
+        [plan.quantity for plan in published],
+        [plan.price_minor for plan in published],
+        [plan.net_minor for plan in published],
+        [plan.on for plan in published],
+        [not plan.held_back for plan in published],
+        now,
+        now + max(pause, _HELD_BACK_PAUSE),
+        now + pause,
+        [plan.quantity < plan.row.showing for plan in published],
+    )
+    return tuple(float(row["lag_seconds"]) for row in lags)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import click
@@ -14,7 +14,16 @@ from core.errors import InvalidInput, UnknownOrder
 from core.orders.orders import Order, load_order
 from core.orders.replacement import Replacements
 from core.types import OrderId, OrderRef, OrderState
-from core.views.orders import OrderDetail, OrderFilter, OrderPage, OrderSummary, order_detail, order_page
+from core.views.ledger import JournalEntry
+from core.views.orders import (
+    CodePlace,
+    OrderDetail,
+    OrderFilter,
+    OrderPage,
+    OrderSummary,
+    order_detail,
+    order_page,
+)
 from scheduler.cli.options import ListGroup, json_option, read_place, reason_option
 from scheduler.cli.output import Cells, amount, note, print_json, say
 from scheduler.cli.session import Session, pass_session
@@ -169,32 +178,40 @@ def _show_detail(detail: OrderDetail) -> None:
     moves.show()
     if detail.codes:
         say("")
-        codes = Cells("code", "line", "consignor", "left", "why", "instead of", "replaced by")
-        for code in detail.codes:
-            codes.add(
-                code.place,
-                code.line_no,
-                code.consignor,
-                code.departed,
-                code.departed_reason,
-                code.instead_of,
-                code.replaced_by,
-            )
-        codes.show()
+        _show_codes(detail.codes)
     if detail.journal:
         say("")
-        journal = Cells("posted", "kind", "line", "party", "name", "purpose", "amount", right=["amount"])
-        for entry in detail.journal:
-            journal.add(
-                entry.posted_at,
-                entry.kind,
-                entry.line_no,
-                entry.party,
-                entry.party_name,
-                entry.purpose,
-                amount(entry.amount_minor, entry.currency),
-            )
-        journal.show()
+        _show_journal(detail.journal)
+
+
+def _show_codes(found: Sequence[CodePlace]) -> None:
+    table = Cells("code", "line", "consignor", "left", "why", "instead of", "replaced by")
+    for code in found:
+        table.add(
+            code.place,
+            code.line_no,
+            code.consignor,
+            code.departed,
+            code.departed_reason,
+            code.instead_of,
+            code.replaced_by,
+        )
+    table.show()
+
+
+def _show_journal(found: Sequence[JournalEntry]) -> None:
+    table = Cells("posted", "kind", "line", "party", "name", "purpose", "amount", right=["amount"])
+    for entry in found:
+        table.add(
+            entry.posted_at,
+            entry.kind,
+            entry.line_no,
+            entry.party,
+            entry.party_name,
+            entry.purpose,
+            amount(entry.amount_minor, entry.currency),
+        )
+    table.show()
 
 
 @orders.command("replace")
