@@ -40,6 +40,11 @@ async def known_buyers(conn: Connection, handles: Collection[Handle], now: datet
     return found
 
 
+async def found_buyers(conn: Connection, handles: Collection[Handle]) -> dict[Handle, Buyer]:
+    """The buyers that are known already behind references; nothing is written."""
+    return await _find(conn, _columns(handles))
+
+
 async def find_buyer(conn: Connection, name: str) -> Buyer:
     """By name. InvalidInput: nobody is called so."""
     row = await conn.fetchrow(_FIND_BUYER, name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from pydantic import TypeAdapter
@@ -17,6 +17,7 @@ from core.money.plans.journal import Account, position
 from core.money.plans.refunds import Refunded
 from core.money.plans.stored import plan_from_json
 from core.money.plans.waterfall import Split, evaluate
+from core.offers.price.facts import Conversion
 from core.types import Lane, OrderId
 
 _SQL = load_queries("core.money", "sold.sql")
@@ -29,6 +30,25 @@ _LOCK_SALES = _SQL["lock_sales"]
 
 
 @dataclass(frozen=True, slots=True)
+class ConvertedCost:
+    """What a code cost in another currency, and by which rate it became that of the sale."""
+
+    consignor: str
+    unit_cost: Money
+    unit_cost_minor: int
+    rate: Conversion
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where facts come from: who told the tax, rates of costs, and which referrers were left out and why."""
+
+    tax: str | None = None
+    costs: tuple[ConvertedCost, ...] = ()
+    left_out: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Told:
     """What a plan was told of a line beside its price and owners, and who chose the plan; kept as JSON."""
 
@@ -37,6 +57,7 @@ class Told:
     chosen_by: str
     # Where the split came later than the delivery.
     delivered_at: datetime | None = None
+    sources: Sources = field(default_factory=Sources)
 
 
 _TOLD = TypeAdapter(Told)
@@ -62,6 +83,7 @@ class Sold:
     lane: Lane
     plan_id: int
     chosen_by: str
+    sources: Sources
     posted_at: datetime
     split: Split
     milestones: Milestones
@@ -128,6 +150,7 @@ def _sold(
         lane=Lane(row["lane"]),
         plan_id=int(row["plan_id"]),
         chosen_by=told.chosen_by,
+        sources=told.sources,
         posted_at=row["posted_at"],
         split=split,
         milestones=Milestones(

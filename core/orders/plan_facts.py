@@ -1,7 +1,6 @@
-"""Reads what split plans ask of sales beside their price, and holds what rules count until it is posted.
+"""Reads what the lines of sales are, and holds what rules count until it is posted.
 
-All of it in the caller's transaction: a counter, and the number of a buyer's order, are locked until it
-commits.
+All of it in the caller's transaction: a counter is locked until it commits.
 """
 
 from __future__ import annotations
@@ -17,13 +16,11 @@ from core.money.plans.facts import CodesOf, Counted
 from core.money.plans.periods import counted_rules, period_start
 from core.money.plans.rules import PartyKind, Plan
 from core.orders.closing_group import Consignors
-from core.types import ChannelId, OrderId
+from core.types import OrderId
 
 _SQL = load_queries("core.orders", "planned.sql")
 _LINES_TO_SPLIT = _SQL["lines_to_split"]
 _CODES_BY_COST = _SQL["codes_by_cost"]
-_LOCK_BUYER = _SQL["lock_buyer"]
-_ORDERS_OF_BUYER = _SQL["orders_of_buyer"]
 _ADD_COUNTERS = _SQL["add_counters"]
 _LOCK_COUNTERS = _SQL["lock_counters"]
 _SET_COUNTERS = _SQL["set_counters"]
@@ -113,19 +110,6 @@ async def read_costs(
 def without_costs(consignors: Consignors) -> tuple[CodesOf, ...]:
     """The codes of a line, as plans that do not ask for costs take them. Pure."""
     return tuple(CodesOf(name, codes) for name, codes in consignors)
-
-
-async def count_orders(
-    conn: Connection, buyers: Sequence[tuple[ChannelId, str]], order_ids: Sequence[OrderId]
-) -> dict[tuple[ChannelId, str], int]:
-    """How many orders of each buyer were delivered before these; nobody else may count until we commit."""
-    numbers = {}
-    for channel_id, buyer_ref in sorted(set(buyers)):
-        await conn.execute(_LOCK_BUYER, f"{channel_id} {buyer_ref}")
-        numbers[channel_id, buyer_ref] = int(
-            await conn.fetchval(_ORDERS_OF_BUYER, channel_id, buyer_ref, order_ids)
-        )
-    return numbers
 
 
 def _columns(keys: Sequence[CounterKey]) -> list[list[object]]:

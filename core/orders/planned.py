@@ -21,13 +21,14 @@ from core.money.after_sale import next_due
 from core.money.ledger import Ledger, Sale
 from core.money.money import Money
 from core.money.plans.choice import PlanChoice
-from core.money.plans.facts import CodesOf, Counted, Milestones, SaleFacts
+from core.money.plans.facts import Counted, Milestones, SaleFacts
 from core.money.plans.journal import sale_postings, schedule
 from core.money.plans.memory import Questions
 from core.money.plans.refunds import Refunded
 from core.money.plans.rules import Scope
-from core.money.plans.waterfall import Split, evaluate
-from core.money.sold import Told, told_to_json
+from core.money.plans.waterfall import Split
+from core.money.sold import Sources, Told, told_to_json
+from core.orders.asked_facts import AskedSale, Asks, KnownFacts, know
 from core.orders.closing_group import Closing, Owners, close_group
 from core.orders.orders import TakenLine
 from core.orders.plan_facts import (
@@ -35,13 +36,11 @@ from core.orders.plan_facts import (
     Counters,
     Line,
     LineFacts,
-    count_orders,
     counter_keys,
-    read_costs,
     read_lines,
     without_costs,
 )
-from core.types import ChannelId, OrderId
+from core.types import OrderId
 
 _SQL = load_queries("core.orders", "planned.sql")
 _ADD_SALE_FACTS = _SQL["add_sale_facts"]
@@ -79,14 +78,14 @@ class Reckoned:
     counters: Counters = field(default_factory=Counters)
 
 
-@dataclass(slots=True)
-class _Known:
-    """What was read for a group of orders."""
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What is known of an order of a group, and which plans split its lines."""
 
     lines: Mapping[Line, LineFacts]
-    costs: Mapping[Line, tuple[CodesOf, ...]]
-    orders_of_buyer: dict[tuple[ChannelId, str], int]
-    numbers: dict[OrderId, int] = field(default_factory=dict)
+    chosen: Mapping[Line, PlanChoice]
+    sale: AskedSale
+    known: KnownFacts
 
 
 class PlannedSales:
@@ -174,7 +173,8 @@ class PlannedSales:
                 chosen |= _choose(closing, owners, lines, now)
             except PlanRefused as error:
                 reckoned.owed[closing.order.order_id] = str(error)
-        known = await self._know(conn, group, lines, list(chosen.values()))
+        asked = self._asked(group, lines, chosen, now)
+        known = await know(conn, asked, now)
         keys = {
             key
             for closing, owners in group
@@ -183,56 +183,59 @@ class PlannedSales:
             for key in self._keys(closing, choice, now).values()
         }
         await reckoned.counters.hold(conn, keys)
-        for closing, owners in group:
+        for (closing, owners), sale in zip(group, asked, strict=True):
             if closing.order.order_id not in reckoned.owed:
-                self._reckon_order(reckoned, closing, owners, chosen, known, now, delivered_at)
+                told = _Told(lines, chosen, sale, known)
+                self._reckon_order(reckoned, closing, owners, told, now, delivered_at)
         return reckoned
 
-    async def _know(
+    def _asked(
         self,
-        conn: Connection,
         group: Sequence[Asked],
         lines: Mapping[Line, LineFacts],
-        choices: Sequence[PlanChoice],
-    ) -> _Known:
-        """Read only what the plans ask for."""
-        ids = [closing.order.order_id for closing, _ in group]
-        asked = [self._questions_of(choice) for choice in choices]
-        costs: dict[Line, tuple[CodesOf, ...]] = {}
-        if any(each.cost for each in asked):
-            for currency in {closing.order.currency for closing, _ in group}:
-                mine = [c.order.order_id for c, _ in group if c.order.currency == currency]
-                costs |= await read_costs(conn, mine, currency)
-        numbers: dict[tuple[ChannelId, str], int] = {}
-        if any(each.order_no for each in asked):
-            buyers = [
-                (closing.order.channel_id, ref)
-                for closing, _ in group
-                if (ref := _buyer_ref(closing, lines)) is not None
-            ]
-            numbers = await count_orders(conn, buyers, ids)
-        return _Known(lines, costs, numbers)
+        chosen: Mapping[Line, PlanChoice],
+        now: datetime,
+    ) -> list[AskedSale]:
+        """The orders of a group with what the plans of their lines ask."""
+        asked = []
+        for closing, owners in group:
+            order = closing.order
+            choices = [chosen[place] for n in owners if (place := (order.order_id, n)) in chosen]
+            sale = AskedSale(
+                order_id=order.order_id,
+                channel_id=order.channel_id,
+                currency=order.currency,
+                sold_at=min(order.placed_at, now),
+                buyer_ref=lines[order.order_id, order.lines[0].line_no].buyer_ref,
+                asks=Asks.of(self._questions_of(choice) for choice in choices),
+                terms=closing.terms.facts,
+            )
+            asked.append(sale)
+        return asked
 
     def _reckon_order(
         self,
         reckoned: Reckoned,
         closing: Closing,
         owners: Owners,
-        chosen: Mapping[Line, PlanChoice],
-        known: _Known,
+        told: _Told,
         now: datetime,
         delivered_at: datetime | None,
     ) -> None:
         """All lines of an order, or none: what it cannot split leaves no trace in the counters."""
         order, before = closing.order, dict(reckoned.counters.counted)
-        number = _number(closing, known)
+        number = told.known.count_order(order.order_id)
         done: list[SplitLine] = []
         try:
             for index, line in enumerate(_owned(closing, owners)):
-                choice = chosen[order.order_id, line.line_no]
-                facts = _facts(closing, owners, index, line, known, number, now)
+                choice = told.chosen[order.order_id, line.line_no]
+                bare = _facts(closing, owners, index, line, told.lines[order.order_id, line.line_no], now)
+                facts, sources = told.known.tell(
+                    told.sale, line.line_no, bare, self._questions_of(choice), number
+                )
                 facts = replace(facts, counted=self._counted(closing, choice, line, reckoned, before, now))
-                done.append(self._split(closing, line, choice, facts, reckoned, now, delivered_at))
+                split = told.known.split(told.sale, line.line_no, choice.plan, facts)
+                done.append(self._split(closing, line, choice, split, sources, reckoned, now, delivered_at))
         except PlanRefused as error:
             reckoned.counters.counted = before
             reckoned.owed[order.order_id] = str(error)
@@ -244,13 +247,13 @@ class PlannedSales:
         closing: Closing,
         line: TakenLine,
         choice: PlanChoice,
-        facts: SaleFacts,
+        split: Split,
+        sources: Sources,
         reckoned: Reckoned,
         now: datetime,
         delivered_at: datetime | None,
     ) -> SplitLine:
-        order, terms = closing.order, closing.terms
-        split = evaluate(choice.plan, facts)
+        order, terms, facts = closing.order, closing.terms, split.facts
         milestones = Milestones(facts.sold_at, delivered_at or now, None, terms.payout_hold)
         postings = tuple(sale_postings(split, milestones, now))
         self._count(split, self._keys(closing, choice, now), reckoned.counters)
@@ -258,7 +261,7 @@ class PlannedSales:
         if self._questions_of(choice).waiting:
             due_at = next_due(schedule(split, Refunded.nothing(split), milestones, now))
         sale = Sale(order.order_id, line.line_no, order.lane, choice.plan_id, postings)
-        return SplitLine(sale, Told(facts, terms.payout_hold, choice.origin, delivered_at), due_at)
+        return SplitLine(sale, Told(facts, terms.payout_hold, choice.origin, delivered_at, sources), due_at)
 
     def _counted(
         self,
@@ -313,45 +316,22 @@ def _owned(closing: Closing, owners: Owners) -> list[TakenLine]:
 
 
 def _facts(
-    closing: Closing,
-    owners: Owners,
-    index: int,
-    line: TakenLine,
-    known: _Known,
-    number: int | None,
-    now: datetime,
+    closing: Closing, owners: Owners, index: int, line: TakenLine, read: LineFacts, now: datetime
 ) -> SaleFacts:
-    order, place = closing.order, (closing.order.order_id, line.line_no)
-    read = known.lines[place]
+    """What the order itself says of a line."""
+    order = closing.order
     each_minor = (
         owned.unit_price_minor * sum(codes for _, codes in owners[owned.line_no])
         for owned in _owned(closing, owners)
     )
-    buyer = None if read.buyer_ref is None else f"{closing.terms.name}/{read.buyer_ref}"
     return SaleFacts(
         unit_price=Money(line.unit_price_minor, order.currency),
-        codes=known.costs.get(place) or without_costs(owners[line.line_no]),
+        codes=without_costs(owners[line.line_no]),
         channel=closing.terms.name,
         sold_at=min(order.placed_at, now),
         sku=read.sku,
         tags=read.tags,
-        buyer=buyer,
-        buyer_order_no=number,
+        buyer=None if read.buyer_ref is None else f"{closing.terms.name}/{read.buyer_ref}",
         order_lines_minor=tuple(each_minor),
         line_index=index,
     )
-
-
-def _buyer_ref(closing: Closing, lines: Mapping[Line, LineFacts]) -> str | None:
-    first = closing.order.lines[0].line_no
-    return lines[closing.order.order_id, first].buyer_ref
-
-
-def _number(closing: Closing, known: _Known) -> int | None:
-    """Which order of the buyer's this is; each that is looked at counts for those after it."""
-    ref = _buyer_ref(closing, known.lines)
-    key = (closing.order.channel_id, ref or "")
-    if ref is None or key not in known.orders_of_buyer:
-        return None
-    known.orders_of_buyer[key] += 1
-    return known.orders_of_buyer[key]

@@ -8,17 +8,28 @@ WHERE order_line.order_id = ANY ($1::bigint[])
 -- name: codes_by_cost
 SELECT order_id, line_no, name, unit_cost_minor, currency, codes FROM codes_by_cost($1::bigint[])
 
+-- name: told_taxes
+-- What channels told of the tax in these orders' lines, all pieces together.
+SELECT order_line.order_id, order_line.line_no, order_line.quantity, told_tax.tax_minor
+FROM order_line
+JOIN channel_order ON channel_order.order_id = order_line.order_id
+JOIN told_tax ON told_tax.channel_id = channel_order.channel_id
+    AND told_tax.order_ref = channel_order.order_ref
+    AND told_tax.line_ref = order_line.line_ref
+WHERE order_line.order_id = ANY ($1::bigint[])
+
 -- name: lock_buyer
 -- Nobody else may find out which order of this buyer's it is until ours is committed.
 SELECT pg_advisory_xact_lock(7703, hashtext($1::text))
 
 -- name: orders_of_buyer
--- How many of a buyer's orders were delivered before.
+-- How many of a person's orders were delivered before, on all channels.
 SELECT count(*)
-FROM channel_order
-WHERE channel_order.channel_id = $1::int
-    AND channel_order.buyer_ref = $2::text
-    AND channel_order.order_id <> ALL ($3::bigint[])
+FROM names_of(person_of($1::bigint)) name
+JOIN buyer_handle ON buyer_handle.buyer_id = name.buyer_id
+JOIN channel_order ON channel_order.channel_id = buyer_handle.channel_id
+    AND channel_order.buyer_ref = buyer_handle.buyer_ref
+WHERE channel_order.order_id <> ALL ($2::bigint[])
     AND EXISTS (
         SELECT FROM order_move
         WHERE order_move.order_id = channel_order.order_id AND order_move.to_state = 'delivered'

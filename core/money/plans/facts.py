@@ -11,11 +11,15 @@ from core.money.money import Money
 
 @dataclass(frozen=True, slots=True)
 class CodesOf:
-    """So many codes of a line are one consignor's, and what each cost, in the currency of the sale."""
+    """So many codes of a line are one consignor's, and what each cost, in the currency of the sale.
+
+    `unit_tax_minor` is the tax in the price of each where it is not that of the line's other units.
+    """
 
     consignor: str
     quantity: int
     unit_cost_minor: int | None = None
+    unit_tax_minor: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,10 @@ class SaleFacts:
     def quantity(self) -> int:
         """How many units are sold."""
         return sum(codes.quantity for codes in self.codes)
+
+    def tax_minor(self, codes: CodesOf) -> int:
+        """The tax in the price of one of these codes."""
+        return self.unit_tax_minor if codes.unit_tax_minor is None else codes.unit_tax_minor
 
     @property
     def gross_minor(self) -> int:

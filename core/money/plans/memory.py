@@ -26,6 +26,7 @@ class Questions:
     redeemed: bool
     buyer: bool
     referrers: bool
+    segments: bool
     order_no: bool
     order_lines: bool
 
@@ -50,7 +51,8 @@ class Questions:
             tax=bool(bases.intersection(_TAXED)),
             redeemed=Base.REDEEMED in bases,
             buyer=PartyKind.BUYER in kinds,
-            referrers=PartyKind.REFERRER in kinds,
+            referrers=PartyKind.REFERRER in kinds or any(rule.when.referrer for rule in rules),
+            segments=any(rule.when.segments for rule in rules),
             order_no=any(by_order),
             order_lines=any(rule.scope is Scope.ORDER for rule in rules),
         )
@@ -62,7 +64,12 @@ class Questions:
         """
         price = facts.unit_price
         whose = tuple(
-            (codes.consignor, codes.quantity, codes.unit_cost_minor if self.cost else None)
+            (
+                codes.consignor,
+                codes.quantity,
+                codes.unit_cost_minor if self.cost else None,
+                codes.unit_tax_minor if self.tax else None,
+            )
             for codes in facts.codes
         )
         return price.amount_minor, price.currency, facts.channel, whose, self._more(facts, milestones, now)

@@ -190,7 +190,7 @@ def _shared(amount_minor: int, weights: Sequence[int]) -> list[int]:
 
 
 def _base(plan: Plan, number: int, facts: SaleFacts, column: _Column) -> int:
-    gross_minor, tax_minor = facts.unit_price.amount_minor, facts.unit_tax_minor
+    gross_minor, tax_minor = facts.unit_price.amount_minor, facts.tax_minor(column.codes)
     after_channel_minor = max(0, gross_minor - column.channel_minor)
     match plan.rules[number - 1].base:
         case Base.GROSS:
@@ -254,10 +254,16 @@ def _mirrored(facts: SaleFacts) -> SaleFacts:
     return replace(
         facts,
         unit_price=-facts.unit_price,
+        codes=tuple(_mirrored_codes(codes) for codes in facts.codes),
         unit_tax_minor=abs(facts.unit_tax_minor),
         unit_redeemed_minor=None if facts.unit_redeemed_minor is None else abs(facts.unit_redeemed_minor),
         order_lines_minor=tuple(-line for line in facts.order_lines_minor),
     )
+
+
+def _mirrored_codes(codes: CodesOf) -> CodesOf:
+    tax_minor = codes.unit_tax_minor
+    return codes if tax_minor is None else replace(codes, unit_tax_minor=abs(tax_minor))
 
 
 def _negated(split: Split, facts: SaleFacts) -> Split:

@@ -21,6 +21,7 @@ from core.offers.price.facts import Conversion, Rates
 _SQL = load_queries("core.offers.pricing", "rates.sql")
 _ADD_RATES = _SQL["add_rates"]
 _LATEST_OF_PAIRS = _SQL["latest_of_pairs"]
+_LATEST_OF_PAIRS_AT = _SQL["latest_of_pairs_at"]
 _LATEST_OF_ALL = _SQL["latest_of_all"]
 _NEWEST_ENTRY = _SQL["newest_entry"]
 _NOTE_RATE_HEALTH = _SQL["note_rate_health"]
@@ -126,6 +127,24 @@ async def read_rates(
     legs = sorted({leg for pair in pairs for leg in _legs(pair, pivot)})
     rows = await conn.fetch(_LATEST_OF_PAIRS, [base for base, _ in legs], [quote for _, quote in legs], as_of)
     return conversions([Conversion(**dict(row)) for row in rows], pairs, pivot)
+
+
+async def read_rates_at(
+    conn: Connection, wanted: Collection[tuple[Pair, datetime]], pivot: str = "EUR"
+) -> dict[tuple[Pair, datetime], Conversion]:
+    """The same, each pair as of a moment of its own."""
+    asked = sorted({(leg, at) for pair, at in wanted for leg in _legs(pair, pivot)})
+    columns = ([leg[0] for leg, _ in asked], [leg[1] for leg, _ in asked], [at for _, at in asked])
+    told: dict[datetime, list[Conversion]] = {}
+    for row in await conn.fetch(_LATEST_OF_PAIRS_AT, *columns) if asked else ():
+        values = dict(row)
+        told.setdefault(values.pop("as_of"), []).append(Conversion(**values))
+    found = {}
+    for pair, at in wanted:
+        answer = conversions(told.get(at, ()), [pair], pivot).get(pair)
+        if answer is not None:
+            found[pair, at] = answer
+    return found
 
 
 def conversions(told: Iterable[Conversion], wanted: Iterable[Pair], pivot: str) -> dict[Pair, Conversion]:

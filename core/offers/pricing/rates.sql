@@ -26,6 +26,18 @@ CROSS JOIN LATERAL (
     LIMIT 1
 ) latest
 
+-- name: latest_of_pairs_at
+-- The same, each pair as of a moment of its own.
+SELECT wanted.as_of, latest.base, latest.quote, latest.numerator, latest.denominator, latest.source, latest.valid_at AS at
+FROM unnest($1::text[], $2::text[], $3::timestamptz[]) wanted(base, quote, as_of)
+CROSS JOIN LATERAL (
+    SELECT rate.base, rate.quote, rate.numerator, rate.denominator, rate.source, rate.valid_at
+    FROM rate
+    WHERE rate.base = wanted.base AND rate.quote = wanted.quote AND rate.valid_at <= wanted.as_of
+    ORDER BY rate.valid_at DESC, rate.rate_id DESC
+    LIMIT 1
+) latest
+
 -- name: latest_of_all
 -- For people.
 SELECT DISTINCT ON (rate.base, rate.quote) rate.base, rate.quote, rate.numerator, rate.denominator, rate.source,
