@@ -140,6 +140,12 @@ _PLACES = {
     "rates": Place(
         "scheduler.cli.rates:rates", "Exchange rates: what prices in another currency are worked out with."
     ),
+    "wallets": Place(
+        "scheduler.cli.wallets:wallets", "Show and move what buyers have in their wallets, lot by lot."
+    ),
+    "points": Place(
+        "scheduler.cli.points:points", "Show buyers' points and what they are worth; reward and redeem."
+    ),
     "keys": Place("scheduler.cli.keys:keys", "Show and rotate the keys that seal the codes."),
     "connectors": Place(
         "scheduler.cli.connectors:connectors", "Show the installed connectors, or start a new one."
