@@ -33,6 +33,7 @@ from scheduler.loops.measure import MEASURE_SECONDS, Measurer
 from scheduler.loops.prices import PricePace, add_price_sweeps
 from scheduler.loops.seal import Sealer
 from scheduler.loops.splits import add_split_sweep
+from scheduler.loops.wallets import add_wallet_sweep
 from scheduler.metrics import LoopMetrics
 from scheduler.notify import Messenger
 from scheduler.split_plans import draft_plan
@@ -84,6 +85,7 @@ class Daemon:
             self._timetable.add_job(measure, "interval", seconds=MEASURE_SECONDS, max_instances=1)
             add_price_sweeps(self._timetable, self._core.pool, self._settings)
             add_split_sweep(self._timetable, self._core.pool, self._core.ledger, self._channels.terms())
+            add_wallet_sweep(self._timetable, self._core.pool)
             Sealer(self._core.pool).on(self._timetable)
             if self._settings.alerts.enabled:
                 desk, alerts = self._alert_desk(), self._settings.alerts
