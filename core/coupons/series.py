@@ -65,7 +65,7 @@ class Series:
                 f"coupons {self.name}: uses are 1 to {MOST_USES}; a maximum, a budget and a limit for each "
                 "buyer are above zero where they are written"
             )
-        if min(self.hold, self.valid_for or self.hold) <= timedelta(0):
+        if min(self.hold, self.hold if self.valid_for is None else self.valid_for) <= timedelta(0):
             raise PlanRefused(f"coupons {self.name}: it must hold, and be held, for some time")
 
     def expires_at(self, issued_at: datetime) -> datetime | None:

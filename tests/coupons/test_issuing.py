@@ -68,7 +68,7 @@ async def test_series_that_are_unknown_over_or_personal_are_refused(pool: Pool) 
 async def test_a_coupon_keeps_the_terms_it_was_issued_under(pool: Pool) -> None:
     async with pool.acquire() as conn:
         vault = await open_vault(conn, Keyring.generate())
-        before, after = (Coupons(vault, {"spring": terms}) for terms in (TENTH, replace(TENTH, uses=2)))
+        before, after = (Coupons(pool, vault, {"spring": terms}) for terms in (TENTH, replace(TENTH, uses=2)))
         for coupons in (before, before, after):
             await coupons.publish(conn, NOW)
         assert await conn.fetchval("SELECT max(version) FROM coupon_series") == 2

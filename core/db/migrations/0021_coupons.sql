@@ -66,20 +66,18 @@ CREATE INDEX coupon_by_expiry ON coupon (expires_at) WHERE expires_at IS NOT NUL
 CREATE TRIGGER coupon_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON coupon
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
--- Coupons that hold no more, and why: taken back by somebody, or run out before they were used up.
-CREATE TABLE coupon_end (
+-- Coupons that somebody took back. What runs out is told by coupon.expires_at alone.
+CREATE TABLE coupon_revocation (
     coupon_id bigint NOT NULL,
-    kind text NOT NULL,
-    ended_at timestamptz NOT NULL,
+    revoked_at timestamptz NOT NULL,
     actor text NOT NULL,
     reason text NOT NULL,
-    CONSTRAINT coupon_end_key PRIMARY KEY (coupon_id),
-    CONSTRAINT coupon_end_of_coupon FOREIGN KEY (coupon_id) REFERENCES coupon,
-    CONSTRAINT coupon_end_kind CHECK (kind IN ('revoked', 'expired')),
-    CONSTRAINT coupon_end_reason_written CHECK (reason <> '')
+    CONSTRAINT coupon_revocation_key PRIMARY KEY (coupon_id),
+    CONSTRAINT coupon_revocation_of_coupon FOREIGN KEY (coupon_id) REFERENCES coupon,
+    CONSTRAINT coupon_revocation_reason_written CHECK (reason <> '')
 );
 
-CREATE TRIGGER coupon_end_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON coupon_end
+CREATE TRIGGER coupon_revocation_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON coupon_revocation
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 -- A coupon held against a basket, and what became of it. Which of a coupon's uses it is makes a use too many
@@ -106,6 +104,8 @@ CREATE TABLE coupon_use (
     -- What of the discount came back with goods.
     returned_minor bigint NOT NULL DEFAULT 0,
     order_id bigint,
+    -- Its order is delivered: nothing but a refund can come after.
+    delivered boolean NOT NULL DEFAULT false,
     CONSTRAINT coupon_use_key PRIMARY KEY (use_id),
     CONSTRAINT coupon_use_of_coupon FOREIGN KEY (coupon_id) REFERENCES coupon,
     CONSTRAINT coupon_use_of_channel FOREIGN KEY (channel_id) REFERENCES channel,
@@ -127,7 +127,9 @@ CREATE INDEX coupon_use_by_basket ON coupon_use (channel_id, basket_ref);
 CREATE INDEX coupon_use_by_coupon ON coupon_use (coupon_id);
 CREATE INDEX coupon_use_by_buyer ON coupon_use (buyer_id) WHERE buyer_id IS NOT NULL;
 CREATE INDEX coupon_use_by_order ON coupon_use (order_id) WHERE order_id IS NOT NULL;
-CREATE INDEX coupon_use_waiting ON coupon_use (hold_until) WHERE state = 'reserved';
+-- Uses whose orders are still to be followed.
+CREATE INDEX coupon_use_open ON coupon_use (reserved_at)
+    WHERE state = 'reserved' OR (state = 'confirmed' AND NOT delivered);
 
 -- Every move of a use. Only what a third party bears has a transaction.
 CREATE TABLE coupon_step (
@@ -173,3 +175,13 @@ CREATE TABLE coupon_reminder (
 
 CREATE TRIGGER coupon_reminder_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON coupon_reminder
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+-- How far the journal was read for refunds of orders that had a coupon. Locked by whoever sweeps.
+CREATE TABLE coupon_cursor (
+    single boolean NOT NULL DEFAULT true,
+    written_in bigint NOT NULL,
+    CONSTRAINT coupon_cursor_key PRIMARY KEY (single),
+    CONSTRAINT coupon_cursor_only_one CHECK (single)
+) WITH (fillfactor = 50);
+
+INSERT INTO coupon_cursor (written_in) VALUES (journal_clock());
