@@ -120,7 +120,7 @@ class Rival(Dated):
 
 
 class Window(Table):
-    """A price for a time, such as a flash sale; it ends early when so many were sold."""
+    """A price for a time, such as a flash sale; it ends early when so many were sold, to whomever."""
 
     name: _Name
     from_at: Moment
@@ -128,6 +128,8 @@ class Window(Table):
     price: Annotated[Amount, Field(gt=0)]
     currency: Currency
     quota: Positive | None = None
+    # How many pieces one buyer may take of it, over all channels that tell who buys.
+    per_buyer: Positive | None = None
 
     @model_validator(mode="after")
     def _begins_before_it_ends(self) -> Self:

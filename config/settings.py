@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from config.alerts import Alerts, unknown_routes
 from config.buyers import Buyers, Segment, TaxRate, unknown_tax_channels
 from config.fields import Name
+from config.group_buying import GroupOffer, unknown_group_channels
 from config.guard import Drift, Guard
 from config.mending import explain, unknown_key
 from config.models import (
@@ -96,6 +97,7 @@ class Settings(BaseSettings):
     tax: tuple[TaxRate, ...] = ()
     buyers: Buyers = Buyers()
     segments: dict[Name, Segment] = {}
+    group_offers: dict[Name, GroupOffer] = {}
     channels: dict[Name, Channel] = {}
 
     _origins: Origins | None = PrivateAttr(default=None)
@@ -144,6 +146,7 @@ class Settings(BaseSettings):
     ) -> tuple[Self | None, list[tuple[KeyPath, str]]]:
         refusals = [*known, *_unknown_plans(written), *unknown_tiers(written), *unknown_routes(written)]
         refusals += [*unknown_choices(written), *unknown_channels(written)]
+        refusals += unknown_group_channels(written)
         refusals += unknown_tax_channels(written)
         # The library takes names with a leading underscore for arguments of its own.
         hidden = [name for name in written if name.startswith("_")]

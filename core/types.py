@@ -167,6 +167,8 @@ class ChannelOrder:
     # Who brought the buyer, and what he left that tells him from others, where the channel tells.
     referrer: str | None = None
     marks: Sequence[ToldMark] = ()
+    # The group that the buyer wants to buy in, by the name that the shop has for it.
+    group_ref: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

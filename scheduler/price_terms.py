@@ -148,7 +148,8 @@ def _rival(said: written.Rival) -> RivalRule:
 
 
 def _window(said: written.Window) -> Window:
-    return Window(said.name, said.from_at, said.until, _money(said.price, said.currency), said.quota)
+    price = _money(said.price, said.currency)
+    return Window(said.name, said.from_at, said.until, price, said.quota, said.per_buyer)
 
 
 def _ceiling(said: written.Ceiling) -> Ceiling:

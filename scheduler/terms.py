@@ -11,6 +11,7 @@ from config.settings import Settings
 from connectors.kit.errors import OptionsRefused
 from connectors.kit.traits import Traits
 from core.errors import InvalidInput
+from core.flash.limits import limited_sales
 from core.money.money import Money
 from core.money.plans.choice import PlanChoice
 from core.money.plans.rules import Plan
@@ -37,6 +38,7 @@ def channel_terms(
     """The terms of a configured channel; raises when its currency fits neither connector nor plan."""
     channel = settings.channels[name]
     plans = (plan, *(choice.plan for choice in plan_choices))
+    price = price_book(settings, name)
     _require_currency(name, channel.currency, traits, plans)
     return ChannelTerms(
         channel_id=channel_id,
@@ -45,7 +47,7 @@ def channel_terms(
         plan_id=plan_id,
         plan=plan,
         stock=channel_stock(settings, name),
-        price=price_book(settings, name),
+        price=price,
         shortage=Shortage(channel.shortage),
         patience=timedelta(minutes=channel.shortage_patience_minutes),
         written_price=traits.written_price,
@@ -64,6 +66,7 @@ def channel_terms(
         plan_choices=tuple(plan_choices),
         payout_hold=timedelta(days=channel.payout_hold_days),
         facts=fact_terms(settings, name, plans),
+        limited_sales=limited_sales(price),
     )
 
 

@@ -12,6 +12,8 @@ from connectors.kit.json import Json
 
 # Where we note on an order that its codes are out, and by which attempt.
 DELIVERY_META = "consignd_delivery"
+# Where the shop notes which group the buyer wants to buy in.
+GROUP_META = "consignd_group"
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -84,6 +86,12 @@ class WooOrder(_Read):
     def has_our_codes(self) -> bool:
         """Whether we noted on the order that its codes are out."""
         return any(meta.key == DELIVERY_META and meta.value for meta in self.meta_data)
+
+    @property
+    def group(self) -> str | None:
+        """The group that the buyer wants to buy in, if the shop says so."""
+        values = [meta.value for meta in self.meta_data if meta.key == GROUP_META]
+        return next((value for value in values if isinstance(value, str) and value), None)
 
 
 class WooNote(_Read):

@@ -45,6 +45,7 @@ def channel_order(order: WooOrder, options: WooCommerceOptions) -> ChannelOrder:
         hold_until=order.date_created_gmt + _hold(order.status, options),
         buyer_ref=str(order.customer_id) if order.customer_id else order.billing.email or None,
         fulfilled=payment is Payment.PAID and order.has_our_codes,
+        group_ref=order.group,
     )
 
 

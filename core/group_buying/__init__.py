@@ -1,1 +1,1 @@
-"""Decides how buyers buy together: who joins which group, when it is complete, and what becomes of a failed one."""
+"""Decides how buyers buy together: who joins which group, and when it is complete or has failed."""

@@ -30,6 +30,7 @@ _PAUSE_CHANNEL = _SQL["pause_channel"]
 _SKUS_OF_CHANNEL = _SQL["skus_of_channel"]
 _LINK_LISTING = _SQL["link_listing"]
 _ADD_OFFER = _SQL["add_offer"]
+_LISTINGS_OF_SKU = _SQL["listings_of_sku"]
 
 _REMEMBER_SECONDS = 30.0
 _TAG = re.compile(r"^\w[\w.:-]{0,63}$")
@@ -228,3 +229,9 @@ async def link_listing(
     await conn.execute(_ADD_OFFER, listing_id)
     await allocator.mark(conn, sku.lane, sku.sku_id)
     return ListingId(listing_id)
+
+
+async def listings_of_sku(conn: Connection, channel_id: ChannelId, sku: Sku) -> list[ListingRef]:
+    """The listings that sell a SKU on a channel."""
+    rows = await conn.fetch(_LISTINGS_OF_SKU, channel_id, sku.sku_id)
+    return [ListingRef(row["listing_ref"]) for row in rows]

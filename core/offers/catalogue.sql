@@ -66,3 +66,6 @@ RETURNING listing_id
 INSERT INTO offer (listing_id) VALUES ($1::int)
 ON CONFLICT ON CONSTRAINT offer_key
 DO UPDATE SET dirty_version = offer.dirty_version + 1, dirty_since = now()
+
+-- name: listings_of_sku
+SELECT listing_ref FROM listing WHERE channel_id = $1::int AND sku_id = $2::int ORDER BY listing_ref

@@ -8,11 +8,13 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from core.buyers.fact_terms import FactTerms
+from core.group_buying.offers import GroupOffer
 from core.money.plans.choice import PlanChoice, choose
 from core.money.plans.rules import Plan
 from core.offers.closures.guard import GuardRule
 from core.offers.drift.judging import DriftRule
 from core.offers.price.book import PriceBook
+from core.offers.price.rule import Span
 from core.offers.pricing.stored_facts import ChangeTerms
 from core.offers.stock.rules import StockRule
 from core.orders.risk import RiskRule
@@ -63,10 +65,19 @@ class ChannelTerms:
     # How what split plans ask of a sale beside its price is told there.
     facts: FactTerms = field(default_factory=FactTerms)
 
+    # Listings that are sold to groups, and when flash sales are on that limit what one buyer may take.
+    group_offers: Mapping[ListingRef, GroupOffer] = field(default_factory=dict)
+    limited_sales: tuple[Span, ...] = ()
+
     def plan_for(self, tags: Collection[str], consignors: Collection[str], at: datetime) -> PlanChoice:
         """What splits a line of such an SKU and of these consignors; SaleUnsplit where nothing does."""
         otherwise = PlanChoice(self.plan_id, self.plan, f"channels.{self.name}.split")
         return choose(self.plan_choices, otherwise, tags, consignors, at)
+
+    @property
+    def asks_more_of_orders(self) -> bool:
+        """Whether any order may have to wait, or be refused, for more than its worth."""
+        return bool(self.group_offers or self.limited_sales)
 
     @property
     def stock_looks_at_sales(self) -> bool:

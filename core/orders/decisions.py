@@ -7,8 +7,10 @@ from datetime import datetime, timedelta
 from core.audit import note
 from core.db.pool import Pool
 from core.errors import MoveRefused, StaleVersion
+from core.group_buying.seats import leave_seat
 from core.orders.intake import Intake
 from core.orders.orders import Order, load_order, move_orders, set_due
+from core.orders.refunds import find_refund
 from core.types import OrderId, OrderState
 
 _S = OrderState
@@ -20,11 +22,16 @@ _TRIES = 5
 
 
 async def approve(pool: Pool, order_id: OrderId, *, now: datetime, actor: str, reason: str) -> Order:
-    """Let a held order through: it is delivered from here on. MoveRefused unless it is held."""
+    """Let a held order through: it is delivered from here on.
+
+    MoveRefused unless it is held, and while its money is on the way back.
+    """
     async with pool.acquire() as conn, conn.transaction():
         order = await load_order(conn, order_id)
         if order.state is not _S.HELD:
             raise MoveRefused(f"order {order_id} is {order.state}: only a held order is approved")
+        if await find_refund(conn, order.channel_id, order.order_ref) is not None:
+            raise MoveRefused(f"order {order_id}: its money is on the way back")
         [moved] = await move_orders(conn, [order], _S.ACCEPTED, now=now, actor=actor, reason=reason)
         await note(conn, at=now, actor=actor, action="approve", subject=f"order {order_id}", reason=reason)
     return moved
@@ -48,6 +55,7 @@ async def begin_cancel(pool: Pool, order_id: OrderId, *, now: datetime, actor: s
             await move_orders(conn, [order], _S.HELD, now=now, actor=actor, reason=why, due_at=due_at)
         else:
             await set_due(conn, order_id, now + _LEFT_ALONE, failed=False)
+        await leave_seat(conn, order.channel_id, order.order_ref, now, reason)
         await note(conn, at=now, actor=actor, action="cancel", subject=f"order {order_id}", reason=reason)
     return order
 

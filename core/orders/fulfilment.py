@@ -17,7 +17,9 @@ from core.errors import OrderHeld, StaleVersion
 from core.offers.terms import ChannelTerms, Shortage
 from core.orders.closing import Closing, Consignors, Owners, SaleCloser
 from core.orders.intake import Intake, judge_paid, paid_state, wanted_lines
+from core.orders.lifecycle import KEPT_UNSEEN
 from core.orders.orders import Order, due_orders, find_order, load_order, load_orders, move_orders, set_due
+from core.orders.refunds import RefundDue, find_refund
 from core.types import LineCodes, OrderId, OrderRef, OrderState
 
 _SQL = load_queries("core.orders", "orders.sql")
@@ -258,6 +260,24 @@ class Fulfilment:
         """End an order that is not delivered, after the channel gave the money back."""
         async with self._pool.acquire() as conn:
             await self._intake.cancel(conn, order, actor=actor, reason=reason)
+
+    async def refund_due(self, order: Order) -> RefundDue | None:
+        """Whether it was decided that an order's money goes back."""
+        async with self._pool.acquire() as conn:
+            return await find_refund(conn, order.channel_id, order.order_ref)
+
+    async def leave_owed(self, order: Order, due: RefundDue) -> None:
+        """End an order whose money the channel does not give back: its codes are free, the money is owed."""
+        async with self._pool.acquire() as conn, conn.transaction():
+            if order.state in KEPT_UNSEEN:
+                await self._allocator.give_back(
+                    conn, [order.order_id], order.lanes, actor=due.actor, reason=due.why
+                )
+            why = f"{due.why}; the money is owed: refund it at the channel"
+            await move_orders(
+                conn, [order], OrderState.CANCELLED, now=self._now(), actor=due.actor, reason=why
+            )
+        _log.warning("order.refund_owed", order_id=order.order_id, why=due.why)
 
     async def release_expired(self, order: Order) -> None:
         """Let the codes of an unpaid order go when its time is over; one looked at early waits on."""

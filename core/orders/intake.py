@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -20,8 +20,10 @@ from core.money.ledger import Ledger
 from core.offers.catalogue import Listing, ListingBook
 from core.offers.closures.switches import refused_by_switch
 from core.offers.terms import ChannelTerms
+from core.orders.conditions import note_conditions
 from core.orders.lifecycle import KEPT_UNSEEN
 from core.orders.orders import Order, find_order, load_order, move_orders
+from core.orders.refunds import settle_refund
 from core.orders.risk import Judgement, RiskVerdict, judge
 from core.types import ChannelOrder, Lane, ListingRef, OrderId, OrderLine, OrderState, Payment
 
@@ -80,6 +82,11 @@ class Intake:
         if told.payment is Payment.PAID and self._hearing is not None:
             await self._hearing.hear(terms.channel_id, terms.name, terms.facts, told, ours, self._now())
         request = reserve_request(terms, told, ours, listings, self._now())
+        unsold = None
+        if terms.asks_more_of_orders:
+            async with self._pool.acquire() as conn:
+                unsold = await note_conditions(conn, terms, told, ours, listings, self._now())
+            request = request if unsold is None else not_to_be_sold(request, told.payment, unsold)
         if told.payment is not Payment.PAID:
             request = await self._unless_stopped(request, ours)
         answer = await self._allocator.reserve(request)
@@ -93,7 +100,7 @@ class Intake:
             )
             return TakenIn(answer.order_id, answer.state)
         if told.payment is Payment.PAID:
-            return await self._note_paid(terms, answer.order_id, actor)
+            return await self._note_paid(terms, answer.order_id, actor, unsold)
         return TakenIn(answer.order_id, answer.state)
 
     async def _unless_stopped(self, request: ReserveRequest, ours: Sequence[OrderLine]) -> ReserveRequest:
@@ -117,29 +124,30 @@ class Intake:
                 return TakenIn(order.order_id, await self.cancel(conn, order, actor=actor, reason=reason))
         return TakenIn(order.order_id, order.state)
 
-    async def _note_paid(self, terms: ChannelTerms, order_id: OrderId, actor: str) -> TakenIn:
+    async def _note_paid(
+        self, terms: ChannelTerms, order_id: OrderId, actor: str, unsold: str | None
+    ) -> TakenIn:
         """A known order is paid: deliver what is kept, or look for codes anew if it was let go."""
         for _ in range(_TRIES):
             async with self._pool.acquire() as conn:
                 order = await load_order(conn, order_id)
                 try:
                     async with conn.transaction():
-                        state = await self._pay(conn, terms, order, actor)
+                        state = await self._pay(conn, order, judgement_of(terms, order, unsold), actor)
                 except StaleVersion:
                     continue
                 return TakenIn(order_id, state)
         raise StaleVersion(f"order {order_id}: moved {_TRIES} times while we looked; try again")
 
-    async def _pay(self, conn: Connection, terms: ChannelTerms, order: Order, actor: str) -> OrderState:
+    async def _pay(self, conn: Connection, order: Order, judgement: Judgement, actor: str) -> OrderState:
         now = self._now()
-        judgement = judge_paid(terms, order)
         match order.state:
             case OrderState.RESERVED:
                 taken = True
             case OrderState.RELEASED | OrderState.REFUSED:
                 taken = await self._allocator.allocate_known(conn, order.order_id, wanted_lines(order), now)
             case OrderState.CANCELLED:
-                _log.warning("order.paid_after_cancel", channel=terms.name, order_id=order.order_id)
+                _log.warning("order.paid_after_cancel", channel_id=order.channel_id, order_id=order.order_id)
                 return order.state
             case _:
                 return order.state
@@ -166,6 +174,11 @@ class Intake:
             try:
                 async with self._pool.acquire() as conn:
                     state = await self.cancel(conn, order, actor=actor, reason=f"channel: {told.payment}")
+                    if order.state is OrderState.CANCELLED and told.payment is Payment.REFUNDED:
+                        # It ended before while the channel could not give the money back: now somebody has.
+                        await settle_refund(
+                            conn, order, self._now(), actor=actor, how="refunded at the channel"
+                        )
             except StaleVersion:
                 continue
             return TakenIn(order.order_id, state)
@@ -215,6 +228,7 @@ class Intake:
                     conn, [order.order_id], order.lanes, actor=actor, reason=reason
                 )
             await move_orders(conn, [order], to, now=now, actor=actor, reason=reason)
+            await settle_refund(conn, order, now, actor=actor, how=reason)
             if to is OrderState.REFUNDED:
                 await self._ledger.reverse_order(conn, order.order_id, now)
         _log.info("order.taken_back", order_id=order.order_id, was=order.state.value, state=to.value)
@@ -242,6 +256,8 @@ def reserve_request(
     hold_until = None if paid else (told.hold_until or now + terms.hold)
     gross_minor = sum(line.unit_price.amount_minor * line.quantity for line in ours)
     judgement = judge(terms.risk, gross_minor, sum(line.quantity for line in ours), told.payment)
+    if paid and terms.group_offers and judgement.verdict is RiskVerdict.PASS:
+        judgement = in_group(terms, [line.listing_ref for line in ours]) or judgement
     return ReserveRequest(
         channel_id=terms.channel_id,
         order_ref=told.order_ref,
@@ -271,7 +287,37 @@ def reserve_request(
     )
 
 
+def not_to_be_sold(request: ReserveRequest, payment: Payment, why: str) -> ReserveRequest:
+    """A request that comes in held until its money went back, or keeps nothing if it is not paid. Pure."""
+    if payment is Payment.PAID:
+        return replace(request, state=OrderState.HELD, reason=why)
+    return replace(request, wants_codes=False, reason=why)
+
+
+def judgement_of(terms: ChannelTerms, order: Order, unsold: str | None) -> Judgement:
+    """As judge_paid, of an order that may not be sold at all. Pure."""
+    return judge_paid(terms, order) if unsold is None else Judgement(RiskVerdict.HOLD, unsold)
+
+
 def judge_paid(terms: ChannelTerms, order: Order) -> Judgement:
+    """What becomes of a known order now that it is paid; one that buys in a group waits for it. Pure."""
+    judgement = judge_worth(terms, order)
+    if not terms.group_offers or judgement.verdict is not RiskVerdict.PASS:
+        return judgement
+    return in_group(terms, [line.listing_ref for line in order.lines]) or judgement
+
+
+def in_group(terms: ChannelTerms, refs: Iterable[ListingRef]) -> Judgement | None:
+    """What an order for these listings waits for, if one is sold to groups. Pure."""
+    for ref in refs:
+        if ref in terms.group_offers:
+            return Judgement(
+                RiskVerdict.HOLD, f"group buying: waits for a group of {terms.group_offers[ref].name}"
+            )
+    return None
+
+
+def judge_worth(terms: ChannelTerms, order: Order) -> Judgement:
     """What risk says of a known order now that it is paid. Pure."""
     gross_minor = sum(line.unit_price_minor * line.quantity for line in order.lines)
     return judge(terms.risk, gross_minor, sum(line.quantity for line in order.lines), Payment.PAID)

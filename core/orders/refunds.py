@@ -10,7 +10,7 @@ from core.db.pool import Connection
 from core.db.queries import load_queries
 from core.errors import MoveRefused
 from core.orders.orders import Order, load_order
-from core.types import ChannelId, OrderId, OrderRef
+from core.types import ChannelId, OrderId, OrderRef, OrderState
 
 _SQL = load_queries("core.orders", "refunds.sql")
 _ADD_REFUND = _SQL["add_refund"]
@@ -63,9 +63,11 @@ async def settle_refund(conn: Connection, order: Order, now: datetime, *, actor:
 async def settle_by_hand(conn: Connection, order_id: OrderId, now: datetime, *, actor: str, how: str) -> None:
     """A person gave the money back at the channel. MoveRefused: nothing is owed to that order."""
     order = await load_order(conn, order_id)
-    if order_id not in {owed.order_id for owed in await owed_refunds(conn)}:
-        raise MoveRefused(f"order {order_id} is owed no refund; `consignd groups refunds` lists those that are")
-    await settle_refund(conn, order, now, actor=actor, how=how)
+    ended = order.state is OrderState.CANCELLED
+    if not (ended and await settle_refund(conn, order, now, actor=actor, how=how)):
+        raise MoveRefused(
+            f"order {order_id} is owed no refund; `consignd groups refunds` lists those that are"
+        )
     await note(conn, at=now, actor=actor, action="refund", subject=f"order {order_id}", reason=how)
 
 

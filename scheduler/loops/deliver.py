@@ -175,9 +175,22 @@ class Deliverer:
         return None
 
     async def _held(self, order: Order) -> None:
-        """A person decides; only what risk refuses outright goes back where the channel lets us."""
-        if await self._refused_by_risk(order) is not _GivingBack.DONE:
+        """A person or a group decides; only what is not to be sold at all goes back."""
+        if await self._send_back(order) is not _GivingBack.DONE:
             await self._fulfilment.wait_for_person(order)
+
+    async def _send_back(self, order: Order) -> _GivingBack:
+        """Give the money back that is not ours to keep; where the channel does not do it, it is owed."""
+        given = await self._refused_by_risk(order)
+        if given is not _GivingBack.NOT_ASKED:
+            return given
+        due = await self._fulfilment.refund_due(order)
+        if due is None:
+            return _GivingBack.NOT_ASKED
+        if await self._give_back(order, due.told, due.actor, due.why) is not _GivingBack.DONE:
+            await self._fulfilment.leave_owed(order, due)
+            self._wake_pushes()
+        return _GivingBack.DONE
 
     async def _refused_by_risk(self, order: Order) -> _GivingBack:
         """Give the money of a paid order back at the channel, if risk refuses it."""
@@ -203,7 +216,7 @@ class Deliverer:
         return _GivingBack.DONE
 
     async def _parked(self, order: Order) -> None:
-        given = await self._refused_by_risk(order)
+        given = await self._send_back(order)
         if given is _GivingBack.DONE:
             return
         if await self._fulfilment.retry_parked(self._terms, order) is not OrderState.PARKED:

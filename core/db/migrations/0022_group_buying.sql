@@ -44,20 +44,21 @@ CREATE TABLE group_seat (
     group_id bigint,
     seat_no smallint,
     buyer_id bigint,
-    pieces int,
+    pieces int NOT NULL,
     moved_at timestamptz,
     why text,
     CONSTRAINT group_seat_key PRIMARY KEY (channel_id, order_ref),
     CONSTRAINT group_seat_of_channel FOREIGN KEY (channel_id) REFERENCES channel,
     CONSTRAINT group_seat_of_group FOREIGN KEY (group_id) REFERENCES buying_group,
     CONSTRAINT group_seat_of_buyer FOREIGN KEY (buyer_id) REFERENCES buyer,
+    CONSTRAINT group_seat_pieces CHECK (pieces > 0),
     CONSTRAINT group_seat_number CHECK (seat_no BETWEEN 1 AND 5),
     CONSTRAINT group_seat_state CHECK (
         state IN ('waiting', 'seated', 'bought', 'left', 'failed', 'refused', 'over')
     ),
     CONSTRAINT group_seat_taken CHECK (
         state NOT IN ('seated', 'bought', 'left', 'failed')
-        OR (group_id IS NOT NULL AND seat_no IS NOT NULL AND buyer_id IS NOT NULL AND pieces > 0)
+        OR (group_id IS NOT NULL AND seat_no IS NOT NULL AND buyer_id IS NOT NULL)
     )
 );
 

@@ -162,19 +162,25 @@ class RivalRule:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A price for a time, such as a flash sale, until it is over or so many were sold."""
+    """A price for a time, such as a flash sale, until it is over or so many were sold.
+
+    `per_buyer`: so many pieces one buyer may take of it; None: as many as he likes.
+    """
 
     name: str
     from_at: datetime
     until: datetime
     price: Money
     quota: int | None = None
+    per_buyer: int | None = None
 
     def __post_init__(self) -> None:
         if self.from_at >= self.until:
             raise PlanRefused(f"window {self.name}: it ends before it starts")
         if self.price.amount_minor <= 0 or (self.quota is not None and self.quota < 1):
             raise PlanRefused(f"window {self.name}: its price and quota are above zero")
+        if self.per_buyer is not None and self.per_buyer < 1:
+            raise PlanRefused(f"window {self.name}: a buyer may take 1 or more")
 
 
 @dataclass(frozen=True, slots=True)
