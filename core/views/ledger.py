@@ -13,6 +13,7 @@ from core.money.plans.explaining import Step, waterfall
 from core.money.plans.journal import Due, schedule
 from core.money.sold import Sold, load_sold
 from core.types import OrderId
+from core.views.rates import decimal_text
 
 _SQL = load_queries("core.views", "ledger.sql")
 _BALANCES = load_queries("core.views", "journal.sql")["balances"]
@@ -66,6 +67,32 @@ class ExplainedStep:
 
 
 @dataclass(frozen=True, slots=True)
+class ExplainedCost:
+    """What a code cost in another currency, and what it was in the sale's by which rate."""
+
+    consignor: str
+    cost: str
+    unit_cost_minor: int
+    rate: str
+    source: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainedFacts:
+    """What the plan was told beside the price, if it asked; `left_out` says who got nothing and why."""
+
+    buyer: str | None = None
+    buyer_order_no: int | None = None
+    referrers: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    segments: tuple[str, ...] = ()
+    tax_minor: int | None = None
+    tax_from: str | None = None
+    costs: tuple[ExplainedCost, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ExplainedLine:
     """A sold line split anew by the plan it was sold under.
 
@@ -86,6 +113,7 @@ class ExplainedLine:
     steps: tuple[ExplainedStep, ...]
     dues: tuple[ExplainedDue, ...]
     agrees: bool
+    facts: ExplainedFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +180,32 @@ def _explain(sold: Sold, journal: Sequence[JournalEntry]) -> ExplainedLine:
         steps=tuple(_step(step) for step in waterfall(split).steps),
         dues=tuple(_due(due) for due in schedule(split, sold.refunded, sold.milestones, now)),
         agrees=sold.expected(now) == dict(sold.standing),
+        facts=_facts(sold),
+    )
+
+
+def _facts(sold: Sold) -> ExplainedFacts:
+    facts, sources = sold.split.facts, sold.sources
+    tax_minor = sum(facts.tax_minor(codes) * codes.quantity for codes in facts.codes)
+    return ExplainedFacts(
+        buyer=facts.buyer,
+        buyer_order_no=facts.buyer_order_no,
+        referrers=facts.referrers,
+        left_out=sources.left_out,
+        segments=tuple(sorted(facts.segments)),
+        tax_minor=None if sources.tax is None else tax_minor,
+        tax_from=sources.tax,
+        costs=tuple(
+            ExplainedCost(
+                consignor=cost.consignor,
+                cost=str(cost.unit_cost),
+                unit_cost_minor=cost.unit_cost_minor,
+                rate=decimal_text(cost.rate),
+                source=cost.rate.source,
+                at=cost.rate.at,
+            )
+            for cost in sources.costs
+        ),
     )
 
 

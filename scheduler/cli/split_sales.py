@@ -21,6 +21,7 @@ from core.orders.orders import load_order
 from core.orders.owed import OwedSplit, owed_splits
 from core.types import OrderId
 from core.views.split_simulation import SplitReplay, SplitSimulation
+from scheduler.buyer_terms import fact_terms
 from scheduler.cli.explained import explained_order, show_line
 from scheduler.cli.options import json_option, reason_option
 from scheduler.cli.orders import find_order_id
@@ -43,7 +44,9 @@ def explain_split(session: Session, order: str, as_json: bool) -> None:
 
     JSON: {"order_id", "lines": [{"plan", "plan_version", "chosen_by", "steps": [{"number", "rule", "party",
     "base", "base_minor", "amount_minor", "from_minor", "to_minor", "formula", "applied", "vests"}],
-    "dues": [...], "agrees", ...}], "journal": [...]}.
+    "dues": [...], "agrees", "facts": {"buyer", "buyer_order_no", "referrers", "left_out": [text], "segments",
+    "tax_minor", "tax_from", "costs": [{"consignor", "cost", "unit_cost_minor", "rate", "source", "at"}]},
+    ...}], "journal": [...]}.
     """
     explained = session.drive(explained_order(session.settings(), order))
     if as_json:
@@ -64,7 +67,7 @@ def simulate_split(session: Session, path: Path, since: datetime, as_json: bool)
     Nothing is written. What rules count over a period begins at nothing.
 
     JSON: {"plan", "since", "lines", "unsplit", "reasons": [text], "parties": [{"party", "party_name",
-    "currency", "old_minor", "new_minor"}]}.
+    "currency", "old_minor", "new_minor"}], "told": [[fact, lines]]}.
     """
     plan = plan_of(read_plan(path))
     require_sound(plan)
@@ -80,6 +83,8 @@ def simulate_split(session: Session, path: Path, since: datetime, as_json: bool)
         )
         table.add(row.party, row.party_name, old, new, change)
     table.show()
+    for what, count in found.told:
+        say(f"{what}: {count} lines")
     say(f"{found.lines} sold lines since {found.since:%Y-%m-%d %H:%M} UTC")
     if found.unsplit:
         note(
@@ -88,7 +93,8 @@ def simulate_split(session: Session, path: Path, since: datetime, as_json: bool)
 
 
 async def _simulate(settings: Settings, plan: Plan, since: datetime, *, as_json: bool) -> SplitSimulation:
-    replay = SplitReplay(plan, since)
+    terms = {name: fact_terms(settings, name, [plan]) for name in settings.channels}
+    replay = SplitReplay(plan, since, terms)
     async with open_core(settings) as core, core.pool.acquire() as conn:
         transaction = conn.transaction(isolation="repeatable_read", readonly=True)
         with bar("sales", as_json=as_json) as progress:
