@@ -45,12 +45,14 @@ class SplitPlan(Table):
     rules: Annotated[tuple[SplitRule, ...], Field(max_length=32)] = ()
     # A plan in a file of its own instead, which may say much more; its place is told from this file's folder.
     file: Path | None = None
+    # Neither: the version that was published last by command or over the API.
+    published: bool = False
 
     @model_validator(mode="after")
     def _gives_everything_away(self) -> Self:
-        if self.file is not None:
-            if self.rules:
-                raise ValueError("it has both rules and a file: remove one of them")
+        if (bool(self.rules), self.file is not None, self.published).count(True) > 1:
+            raise ValueError("it has more than one of rules, file and published: keep one of them")
+        if self.file is not None or self.published:
             return self
         if not self.rules:
             raise ValueError(

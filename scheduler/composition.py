@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -31,6 +31,8 @@ from core.errors import SchemaOlder
 from core.money.journal.sealing import advance_clock
 from core.money.ledger import Ledger, publish_plan
 from core.money.plans.choice import PlanChoice
+from core.money.plans.rules import Plan
+from core.money.published import latest_plans
 from core.offers.catalogue import ListingBook, add_channel
 from core.offers.outbox import Outbox
 from core.offers.terms import ChannelTerms
@@ -39,7 +41,7 @@ from core.orders.fulfilment import Fulfilment
 from core.orders.intake import Intake
 from core.types import ChannelId
 from scheduler.buyer_terms import segments_written
-from scheduler.split_plans import plan_choices, written_plan
+from scheduler.split_plans import plan_choices, published_names, written_plan
 from scheduler.stock_terms import stock_policy
 from scheduler.terms import channel_terms
 from web.services import ServedChannel
@@ -77,10 +79,11 @@ class Channels:
 
     by_name: dict[str, ServedChannel]
     outbox: Outbox
+    terms_by_id: dict[ChannelId, ChannelTerms]
 
-    def terms(self) -> dict[ChannelId, ChannelTerms]:
-        """The terms by channel id."""
-        return {channel.terms.channel_id: channel.terms for channel in self.by_name.values()}
+    def terms(self) -> Mapping[ChannelId, ChannelTerms]:
+        """The terms by channel id, as they are at any moment."""
+        return self.terms_by_id
 
 
 @asynccontextmanager
@@ -183,10 +186,11 @@ async def open_channels(core: Core) -> AsyncIterator[Channels]:
         for name, written in settings.channels.items():
             if written.enabled:
                 connector = open_connector(settings, name)
-                terms = await _terms(core, name, connector)
+                terms = await terms_now(core, name, connector)
                 by_name[name] = ServedChannel(terms, await stack.enter_async_context(connector))
         terms_by_id = {channel.terms.channel_id: channel.terms for channel in by_name.values()}
-        yield Channels(by_name, Outbox(core.pool, terms_by_id, stock_policy(settings.stock), utc_now))
+        outbox = Outbox(core.pool, terms_by_id, stock_policy(settings.stock), utc_now)
+        yield Channels(by_name, outbox, terms_by_id)
 
 
 def open_connector(settings: Settings, name: str) -> Connector[Options]:
@@ -201,12 +205,20 @@ def open_connector(settings: Settings, name: str) -> Connector[Options]:
         raise SettingsRefused(settings.option_problems(name, refused.invalid, refused.model)) from None
 
 
-async def _terms(core: Core, name: str, connector: Connector[Options]) -> ChannelTerms:
+async def published_plans(conn: Connection, settings: Settings) -> dict[str, Plan]:
+    """The split plans that settings leave to whoever publishes, by name."""
+    found = await latest_plans(conn, published_names(settings))
+    return {name: plan for name, (_, plan) in found.items()}
+
+
+async def terms_now(core: Core, name: str, connector: Connector[Options]) -> ChannelTerms:
+    """A channel's terms by its settings and the plans that are published; makes both known."""
     settings = core.settings
     written = settings.channels[name]
     async with core.pool.acquire() as conn:
-        plan_id, plan = await publish_plan(conn, written_plan(settings, written.split))
-        choices = [await _published(conn, choice) for choice in plan_choices(settings, name)]
+        published = await published_plans(conn, settings)
+        plan_id, plan = await publish_plan(conn, written_plan(settings, written.split, published))
+        choices = [await _published(conn, choice) for choice in plan_choices(settings, name, published)]
         channel_id = await add_channel(conn, name, written.connector, written.currency)
     return channel_terms(settings, name, channel_id, plan_id, plan, connector.traits, choices)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 
@@ -67,8 +68,13 @@ def _wrong_with(plan: Plan, number: int) -> str | None:
     return None
 
 
-def written_plan(settings: Settings, name: str) -> Plan:
-    """A split plan of the settings, from its table or its file; SettingsRefused places what is wrong."""
+def written_plan(settings: Settings, name: str, published: Mapping[str, Plan]) -> Plan:
+    """A split plan of the settings, from table, file or `published`; SettingsRefused places what is wrong."""
+    if settings.splits[name].published:
+        if name in published:
+            return published[name]
+        how = f"nothing was published as {name} yet: write `consignd splits publish {name} FILE`"
+        raise SettingsRefused([_placed(settings, ("splits", name, "published"), how)])
     file = settings.plan_file(name)
     if file is None:
         try:
@@ -91,14 +97,31 @@ def draft_plan(text: str) -> DraftPlan:
     return DraftPlan(plan, tuple(str(file.problem(each.number, each.text)) for each in lint(plan)))
 
 
-def plan_choices(settings: Settings, channel: str) -> list[PlanChoice]:
+def published_names(settings: Settings) -> dict[str, frozenset[str]]:
+    """The plans that are published by hand, and the currencies of the channels that name each."""
+    return {
+        name: frozenset(
+            channel.currency
+            for channel_name, channel in settings.channels.items()
+            if name == channel.split or _chosen(settings, name, channel_name)
+        )
+        for name, plan in settings.splits.items()
+        if plan.published
+    }
+
+
+def _chosen(settings: Settings, name: str, channel: str) -> bool:
+    return any(choice.split == name and channel in choice.channels for choice in settings.split_choices)
+
+
+def plan_choices(settings: Settings, channel: str, published: Mapping[str, Plan]) -> list[PlanChoice]:
     """What is chosen for some sales of a channel, in order; the plans are not published yet.
 
     A plan in another currency is for a channel only where it names it.
     """
     found = []
     for number, choice in enumerate(settings.split_choices):
-        plan = written_plan(settings, choice.split)
+        plan = written_plan(settings, choice.split, published)
         fits = plan.currency in (None, settings.channels[channel].currency)
         if channel in choice.channels or (not choice.channels and fits):
             origin = settings.origin(("split_choices", number, "split"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from core.offers.terms import ChannelTerms
 from core.orders.fulfilment import Fulfilment
 from core.orders.intake import Intake
 from core.types import ChannelId
+from core.wallets.programmes import Programme
 from web.access import Token
 
 
@@ -71,8 +72,12 @@ class Services:
     upload_dir: Path
     # Reads a split plan's TOML, and lints it.
     read_plan: Callable[[str], DraftPlan]
+    # Plans that settings leave to whoever publishes, and the currencies each has to serve.
+    publishable: Mapping[str, frozenset[str]]
     # Whether browsers reach the console over https: then its cookie never travels without.
     secure_cookies: bool = False
+    # Programmes of points by their names.
+    programmes: Mapping[str, Programme] = field(default_factory=dict)
 
     def terms(self) -> dict[ChannelId, ChannelTerms]:
         """The terms of all configured channels."""

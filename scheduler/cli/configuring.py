@@ -12,14 +12,15 @@ from config.settings import Settings
 from config.show import describe
 from connectors.kit.errors import OptionsRefused
 from core.errors import ConsigndError
-from core.money.plans.rules import Plan
+from core.money.plans.rules import CONSIGNOR, Plan, Rule
 from core.types import ChannelId
 from scheduler.cli.exits import Exit
 from scheduler.cli.options import json_option
 from scheduler.cli.output import Cells, note, print_json, say
 from scheduler.cli.session import Session
 from scheduler.composition import open_connector, read_keyring
-from scheduler.split_plans import plan_choices, written_plan
+from scheduler.group_terms import with_group_offers
+from scheduler.split_plans import plan_choices, published_names, written_plan
 from scheduler.terms import channel_terms
 
 # Nothing is written, so neither channel nor plan has an id yet.
@@ -65,7 +66,7 @@ def _problems(settings: Settings) -> Iterator[Problem]:
     plans: dict[str, Plan] = {}
     for name in settings.splits:
         try:
-            plans[name] = written_plan(settings, name)
+            plans[name] = written_plan(settings, name, _stand_ins(settings))
         except SettingsRefused as refused:
             yield from refused.problems
     if settings.keys.files:
@@ -78,12 +79,19 @@ def _problems(settings: Settings) -> Iterator[Problem]:
             yield from _channel_problems(settings, name, plans.get(channel.split))
 
 
+def _stand_ins(settings: Settings) -> dict[str, Plan]:
+    """For plans that were published by hand: they stand in the database, which is not asked here."""
+    rest = Rule("rest", CONSIGNOR, rest=True)
+    return {name: Plan(name, (rest,)) for name in published_names(settings)}
+
+
 def _channel_problems(settings: Settings, name: str, plan: Plan | None) -> Iterator[Problem]:
     try:
         connector = open_connector(settings, name)
         if plan is not None:
-            choices = plan_choices(settings, name)
-            channel_terms(settings, name, _NO_CHANNEL, _NO_PLAN, plan, connector.traits, choices)
+            choices = plan_choices(settings, name, _stand_ins(settings))
+            terms = channel_terms(settings, name, _NO_CHANNEL, _NO_PLAN, plan, connector.traits, choices)
+            with_group_offers(settings, terms, connector.traits, {})
     except SettingsRefused as refused:
         yield from refused.problems
     except (OptionsRefused, ConsigndError) as error:

@@ -16,7 +16,7 @@ from core.offers.price.fees import sale_of
 from core.types import ListingRef, PriceBasis
 from core.views.stock import ListingView, listings
 from scheduler.cli.output import say
-from scheduler.composition import utc_now
+from scheduler.composition import published_plans, utc_now
 from scheduler.split_plans import written_plan
 
 # A minor unit is rounding; so is a hundredth of the fee.
@@ -44,8 +44,9 @@ async def check_fee(pool: Pool, settings: Settings, name: str, connector: Quotes
         return None
     listing_ref, price = priced
     quote = await connector.quote_fee(listing_ref, price, PriceBasis.GROSS)
-    written = settings.channels[name].split
-    plan = written_plan(settings, written)
+    async with pool.acquire() as conn:
+        published = await published_plans(conn, settings)
+    plan = written_plan(settings, settings.channels[name].split, published)
     return compare(listing_ref, quote, plan, Offered(channel=name))
 
 

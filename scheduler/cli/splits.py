@@ -21,6 +21,7 @@ from core.money.posting import Posting
 from scheduler.cli.exits import Exit
 from scheduler.cli.options import json_option
 from scheduler.cli.output import Cells, amount, note, print_json, say
+from scheduler.cli.split_publishing import list_published, publish_split
 from scheduler.cli.split_sales import (
     explain_split,
     list_owed,
@@ -39,7 +40,9 @@ def splits() -> None:
     """Look at split plans: who gets what of a sale."""
 
 
-for command in (explain_split, simulate_split, list_owed, refund_part, redeem_coupon):
+for command in (
+    explain_split, simulate_split, publish_split, list_published, list_owed, refund_part, redeem_coupon,
+):  # fmt: skip
     splits.add_command(command)
 
 

@@ -177,7 +177,8 @@ def _adjusted(core: Core, channels: Channels, adjust: Adjust) -> Channels:
         for name, channel in channels.by_name.items()
     }
     terms = {channel.terms.channel_id: channel.terms for channel in by_name.values()}
-    return Channels(by_name, Outbox(core.pool, terms, stock_policy(core.settings.stock), utc_now))
+    outbox = Outbox(core.pool, terms, stock_policy(core.settings.stock), utc_now)
+    return Channels(by_name, outbox, terms)
 
 
 async def _stop(task: asyncio.Task[None], leave: asyncio.Event) -> None:

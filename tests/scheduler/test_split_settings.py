@@ -54,12 +54,12 @@ def settings(folder: Path, text: str = SHOP, plan: str = SOUND) -> Settings:
 
 
 def test_a_plan_of_a_file_is_known_by_its_name_in_the_settings(tmp_path: Path) -> None:
-    plan = written_plan(settings(tmp_path), "default")
+    plan = written_plan(settings(tmp_path), "default", {})
     assert (plan.name, [rule.rate_ppm for rule in plan.rules]) == ("default", [120_000, 0])
 
 
 def test_choices_say_where_they_are_written(tmp_path: Path) -> None:
-    (choice,) = plan_choices(settings(tmp_path), "shop")
+    (choice,) = plan_choices(settings(tmp_path), "shop", {})
     assert (choice.plan.name, choice.tags) == ("games", ("game",))
     assert choice.origin.endswith("consignd.toml:13")
 
@@ -74,7 +74,7 @@ def test_choices_say_where_they_are_written(tmp_path: Path) -> None:
 )
 def test_what_is_wrong_in_a_file_is_told_by_file_and_line(tmp_path: Path, plan: str, said: str) -> None:
     with pytest.raises(SettingsRefused, match=said):
-        written_plan(settings(tmp_path, plan=plan), "default")
+        written_plan(settings(tmp_path, plan=plan), "default", {})
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_what_is_wrong_in_a_file_is_told_by_file_and_line(tmp_path: Path, plan: 
                 'file = "plans/cards.toml"',
                 'file = "plans/cards.toml"\nrules = [{ party = "consignor", rest = true }]',
             ),
-            "both",
+            "more than one",
         ),
     ],
 )

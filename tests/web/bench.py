@@ -335,6 +335,7 @@ async def _build(pool: Pool, folder: Path, http: ClientSession, title: str, risk
         metrics=CollectorRegistry(),
         upload_dir=upload_dir,
         read_plan=draft_plan,
+        publishable={"draft": frozenset({"EUR"})},
     )
     room = Room(services, http, "", sku)
     return room

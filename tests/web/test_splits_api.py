@@ -73,3 +73,21 @@ async def test_past_sales_are_split_again_without_a_trace(room: Room) -> None:
     assert (await room.call("GET", "/ledger/balances", Role.FINANCE)).json() == before
     refused = await room.call("POST", "/splits/simulate", Role.FINANCE, body=asked | {"plan": THREE_LEVELS})
     assert refused.status == 422
+
+
+async def test_a_plan_is_published_where_settings_leave_it_to_whoever_publishes(room: Room) -> None:
+    body = {"plan": PLAN, "reason": "agreed"}
+    assert (await room.call("POST", "/splits/plans", Role.OPERATOR, body=body)).status == 403
+    told = (await room.call("POST", "/splits/plans", Role.FINANCE, body=body)).json()
+    assert (told["name"], told["version"], told["currencies"]) == ("draft", 1, ["EUR"])
+    [listed] = (await room.call("GET", "/splits/plans", Role.FINANCE)).json()["plans"]
+    assert (listed["version"], [rule["name"] for rule in listed["plan"]["rules"]][-1]) == (1, "rest")
+    audit = await room.pool.fetchrow("SELECT actor, subject, reason FROM audit WHERE action = 'plan.publish'")
+    assert audit is not None
+    assert tuple(audit) == ("finance-person", "split plan draft version 1", "agreed")
+    other = body | {"plan": PLAN.replace('"draft"', '"default"')}
+    refused = await room.call("POST", "/splits/plans", Role.FINANCE, body=other)
+    assert (refused.status, "published = true" in refused.json()["detail"]) == (422, True)
+    assert (
+        await room.call("POST", "/splits/plans", Role.FINANCE, body=body | {"plan": THREE_LEVELS})
+    ).status == 422

@@ -11,13 +11,15 @@ from core.errors import PlanRefused
 from core.money.plans.explaining import Waterfall, waterfall
 from core.money.plans.facts import Milestones
 from core.money.plans.journal import sale_postings
+from core.money.plans.rules import Plan
 from core.money.plans.trial import TrialSale
 from core.money.plans.waterfall import evaluate
 from core.money.posting import Posting
+from core.money.published import latest_plans, publish_by_hand
 from core.views.split_simulation import SplitReplay, SplitSimulation
 from web.access import Right
 from web.api.route import Call, Route, Shape
-from web.api.shapes import Amount, Currency, Ref
+from web.api.shapes import Amount, Currency, Ref, Words
 
 Toml = Annotated[str, Field(max_length=1 << 16, description="the plan, as its file would hold it")]
 Names = Annotated[tuple[Ref, ...], Field(max_length=50)]
@@ -27,6 +29,13 @@ class PlanBody(Shape):
     """A plan to look at."""
 
     plan: Toml
+
+
+class PublishBody(Shape):
+    """A plan to split sales by from now on; its name is one that settings leave to whoever publishes."""
+
+    plan: Toml
+    reason: Words
 
 
 class SimulateBody(Shape):
@@ -68,6 +77,23 @@ class PlanVerdict:
 
 
 @dataclass(frozen=True, slots=True)
+class PublishedPlan:
+    """A plan that settings leave to whoever publishes; without a version nothing was published yet."""
+
+    name: str
+    version: int | None
+    currencies: tuple[str, ...]
+    plan: Plan | None
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedPlans:
+    """Such plans by name."""
+
+    plans: tuple[PublishedPlan, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Trial:
     """A price run down a plan, and the entries of such a sale once it is delivered."""
 
@@ -80,6 +106,43 @@ async def lint_plan(call: Call) -> PlanVerdict:
     """Everything that is wrong with it."""
     draft = call.services.read_plan(call.body(PlanBody).plan)
     return PlanVerdict(not draft.problems, draft.plan.name if draft.plan else None, draft.problems)
+
+
+async def list_published(call: Call) -> PublishedPlans:
+    """The newest version of each."""
+    names = call.services.publishable
+    async with call.services.pool.acquire() as conn:
+        newest = await latest_plans(conn, names)
+    return PublishedPlans(
+        tuple(
+            PublishedPlan(name, plan.version if plan else None, tuple(sorted(currencies)), plan)
+            for name, currencies in sorted(names.items())
+            for plan in [newest[name][1] if name in newest else None]
+        )
+    )
+
+
+async def publish(call: Call) -> PublishedPlan:
+    """Its next version; running daemons take it up within seconds."""
+    body, services = call.body(PublishBody), call.services
+    plan = _sound(call, body.plan)
+    async with services.pool.acquire() as conn, conn.transaction():
+        _, plan = await publish_by_hand(
+            conn,
+            plan,
+            services.publishable,
+            actor=call.token.name,
+            reason=body.reason,
+            now=services.now(),
+        )
+    return PublishedPlan(plan.name, plan.version, tuple(sorted(services.publishable[plan.name])), plan)
+
+
+def _sound(call: Call, text: str) -> Plan:
+    draft = call.services.read_plan(text)
+    if draft.plan is None or draft.problems:
+        raise PlanRefused("; ".join(draft.problems))
+    return draft.plan
 
 
 async def try_plan(call: Call) -> Trial:
@@ -98,10 +161,8 @@ async def try_plan(call: Call) -> Trial:
 async def simulate_plan(call: Call) -> SplitSimulation:
     """Old and new over the same sales; nothing is written."""
     body = call.body(SimulateBody)
-    draft = call.services.read_plan(body.plan)
-    if draft.plan is None or draft.problems:
-        raise PlanRefused("; ".join(draft.problems))
-    replay = SplitReplay(draft.plan, body.since)
+    terms = {name: served.terms.facts for name, served in call.services.channels.items()}
+    replay = SplitReplay(_sound(call, body.plan), body.since, terms)
     async with (
         call.services.pool.acquire() as conn,
         conn.transaction(isolation="repeatable_read", readonly=True),
@@ -112,6 +173,23 @@ async def simulate_plan(call: Call) -> SplitSimulation:
 
 
 ROUTES = (
+    Route(
+        "GET",
+        "/splits/plans",
+        Right.MONEY,
+        "List split plans that are published by hand",
+        PublishedPlans,
+        list_published,
+    ),
+    Route(
+        "POST",
+        "/splits/plans",
+        Right.MONEY,
+        "Publish the next version of a split plan",
+        PublishedPlan,
+        publish,
+        body=PublishBody,
+    ),
     Route("POST", "/splits/lint", Right.MONEY, "Check a split plan", PlanVerdict, lint_plan, body=PlanBody),
     Route("POST", "/splits/try", Right.MONEY, "Split one price by a plan", Trial, try_plan, body=TryBody),
     Route(

@@ -1,0 +1,125 @@
+"""Split plans that people publish: by command, by whom and why, and taken up by running daemons."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from config.problems import SettingsRefused
+from config.settings import Settings
+from core.money.published import publish_by_hand
+from core.types import ChannelId
+from scheduler.composition import Core, open_channels, open_core, utc_now
+from scheduler.daemon import Daemon
+from scheduler.plan_watch import PlanWatch
+from scheduler.split_plans import draft_plan, published_names
+from tests.e2e.house import until
+from tests.scheduler.command_line import SHOP, House
+
+OURS = "[splits.ours]\npublished = true\n\n[web]\nport = 0\n"
+OWN_PLAN = SHOP.replace("[channels.shop]", '[channels.shop]\nsplit = "ours"') + OURS
+PLAN = """
+name = "whatever"
+{money}
+[[rules]]
+name = "commission"
+party = "channel"
+rate_percent = "{percent}"
+
+[[rules]]
+name = "rest"
+party = "consignor"
+rest = true
+"""
+REASON = ("--reason", "agreed with the shop")
+
+
+def plan(house: House, percent: str, money: str = "") -> str:
+    return house.file("plan.toml", PLAN.format(percent=percent, money=money))
+
+
+@pytest.fixture
+def config(house: House) -> tuple[str, str]:
+    return "--config", house.file("shop.toml", OWN_PLAN)
+
+
+def settings_of(house: House) -> Settings:
+    return Settings.load(house.folder / "shop.toml", house.environ)
+
+
+def test_a_plan_is_published_version_by_version_with_a_reason(house: House, config: tuple[str, str]) -> None:
+    assert house.json(*config, "splits", "published")["plans"] == [
+        {"name": "ours", "version": None, "rules": []}
+    ]
+    publish = (*config, "splits", "publish", "ours")
+    assert house.json(*publish, plan(house, "10"), *REASON)["version"] == 1
+    assert house.json(*publish, plan(house, "10"), *REASON)["version"] == 1, "it is the same"
+    assert house.json(*publish, plan(house, "11"), *REASON)["version"] == 2
+    assert house.json(*config, "splits", "published")["plans"] == [
+        {"name": "ours", "version": 2, "rules": ["commission", "rest"]}
+    ]
+    without = house.run(*publish, plan(house, "12"))
+    assert (without.exit_code, "--reason" in without.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "percent", "money", "said"),
+    [
+        ("theirs", "10", "", "published = true"),
+        ("ours", "10", 'currency = "USD"\nlargest = "100.00"', "its amounts are in USD"),
+        ("ours", "101", "", "commission"),
+    ],
+)
+def test_what_cannot_split_the_channels_sales_is_not_published(
+    house: House, config: tuple[str, str], name: str, percent: str, money: str, said: str
+) -> None:
+    refused = house.run(*config, "splits", "publish", name, plan(house, percent, money), *REASON)
+    assert refused.exit_code != 0
+    assert said in refused.stderr
+    assert house.json(*config, "splits", "published")["plans"][0]["version"] is None
+
+
+def test_settings_say_one_of_rules_file_and_published(house: House) -> None:
+    both = OWN_PLAN.replace("published = true", 'published = true\nfile = "x.toml"')
+    refused = house.run("config", "check", house.file("both.toml", both))
+    assert "more than one of rules, file and published" in refused.stderr
+    assert house.run("config", "check", house.file("shop.toml", OWN_PLAN)).exit_code == 0
+
+
+async def test_without_a_plan_a_channel_does_not_begin_to_sell(house: House, config: tuple[str, str]) -> None:
+    async with open_core(settings_of(house)) as core:
+        with pytest.raises(SettingsRefused, match=r"shop.toml:\d+.*consignd splits publish ours FILE"):
+            async with open_channels(core):
+                pass
+
+
+async def test_a_running_daemon_takes_a_new_version_up(house: House, config: tuple[str, str]) -> None:
+    async with open_core(settings_of(house)) as core:
+        await publish(core, "10")
+        async with open_channels(core) as channels:
+            (channel_id,) = channels.terms()
+            daemon, stop = Daemon(core, channels), asyncio.Event()
+            running = asyncio.create_task(daemon.run(stop))
+            await until(lambda: version_driven(daemon, channel_id) == 1, "the channel is driven")
+            watch = PlanWatch(core, channels)
+            await publish(core, "12")
+            await watch.tick()
+            await until(lambda: version_driven(daemon, channel_id) == 2, "the new version is taken up")
+            assert daemon.services().terms()[channel_id].plan.rules[0].rate_ppm == 120_000
+            stop.set()
+            await running
+
+
+async def publish(core: Core, percent: str) -> None:
+    draft = draft_plan(PLAN.format(percent=percent, money=""))
+    assert draft.plan is not None
+    new, names = replace(draft.plan, name="ours"), published_names(core.settings)
+    async with core.pool.acquire() as conn, conn.transaction():
+        await publish_by_hand(conn, new, names, actor="test", reason="agreed", now=utc_now())
+
+
+def version_driven(daemon: Daemon, channel_id: ChannelId) -> int | None:
+    terms = daemon.driven_terms().get(channel_id)
+    return None if terms is None else terms.plan.version
