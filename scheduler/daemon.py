@@ -24,7 +24,6 @@ from core.errors import ConsigndError, UnknownChannel
 from core.offers.closures.guarding import Guard
 from core.offers.drift.reconciling import Reconciliation
 from core.offers.history.measuring import Measuring
-from core.offers.terms import ChannelTerms
 from core.types import ChannelId
 from scheduler.alert_terms import console_url, watch
 from scheduler.composition import Channels, Core, utc_now
@@ -37,9 +36,8 @@ from scheduler.loops.splits import add_split_sweep
 from scheduler.loops.wallets import add_wallet_sweep
 from scheduler.metrics import LoopMetrics
 from scheduler.notify import Messenger
-from scheduler.plan_watch import PlanWatch
 from scheduler.points_terms import programmes
-from scheduler.split_plans import draft_plan, published_names
+from scheduler.split_plans import draft_plan
 from scheduler.statement_terms import match_terms
 from scheduler.terms import bound_permille, pull_seconds
 from scheduler.tokens import api_tokens
@@ -90,7 +88,6 @@ class Daemon:
             add_split_sweep(self._timetable, self._core.pool, self._core.ledger, self._channels.terms())
             add_wallet_sweep(self._timetable, self._core.pool)
             Sealer(self._core.pool).on(self._timetable)
-            PlanWatch(self._core, self._channels).on(self._timetable)
             if self._settings.alerts.enabled:
                 desk, alerts = self._alert_desk(), self._settings.alerts
                 await stack.enter_async_context(desk.on(self._timetable, alerts.sweep_seconds))
@@ -139,13 +136,7 @@ class Daemon:
             _log.warning("lease.not_given_up", error=type(error).__name__)
 
     async def _drive(self, held: set[ChannelId]) -> None:
-        terms = self._channels.terms()
-        # A driver with terms that have changed makes room for another at once.
-        lost = [
-            channel_id
-            for channel_id, driver in self._drivers.items()
-            if channel_id not in held or driver.terms is not terms[channel_id]
-        ]
+        lost = [channel_id for channel_id in self._drivers if channel_id not in held]
         await asyncio.gather(*(self._drivers.pop(channel_id).stop() for channel_id in lost))
         for channel_id in sorted(held - set(self._drivers)):
             driver = self._make_driver(channel_id)
@@ -237,10 +228,6 @@ class Daemon:
         finally:
             await runner.cleanup()
 
-    def driven_terms(self) -> dict[ChannelId, ChannelTerms]:
-        """The terms by which each channel is driven that we drive now."""
-        return {channel_id: driver.terms for channel_id, driver in self._drivers.items()}
-
     def services(self) -> Services:
         """What the web room works with."""
         core, settings = self._core, self._settings
@@ -266,7 +253,6 @@ class Daemon:
             metrics=self.registry,
             upload_dir=upload_dir,
             read_plan=draft_plan,
-            publishable=published_names(settings),
             programmes=programmes(settings),
             secure_cookies=(settings.web.public_url or "").startswith("https"),
         )

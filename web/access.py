@@ -21,6 +21,7 @@ class Right(StrEnum):
     READ = "read"  # stock, orders, channels
     OPERATE = "operate"  # import, list, pause, cancel, replace
     REVEAL = "reveal"  # see one code in clear, with a reason that is kept
+    SPEND = "spend"  # see and spend what buyers have in their wallets, as a shop's checkout does
     MONEY = "money"  # balances, journals, splits, closing a month
     REOPEN = "reopen"  # open a closed month again
 
@@ -36,8 +37,8 @@ class Role(StrEnum):
 
 RIGHTS: Mapping[Role, frozenset[Right]] = {
     Role.VIEWER: frozenset({Right.READ}),
-    Role.OPERATOR: frozenset({Right.READ, Right.OPERATE, Right.REVEAL}),
-    Role.FINANCE: frozenset({Right.READ, Right.MONEY}),
+    Role.OPERATOR: frozenset({Right.READ, Right.OPERATE, Right.REVEAL, Right.SPEND}),
+    Role.FINANCE: frozenset({Right.READ, Right.MONEY, Right.SPEND}),
     Role.ADMIN: frozenset(Right),
 }
 

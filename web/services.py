@@ -72,8 +72,6 @@ class Services:
     upload_dir: Path
     # Reads a split plan's TOML, and lints it.
     read_plan: Callable[[str], DraftPlan]
-    # Plans that settings leave to whoever publishes, and the currencies each has to serve.
-    publishable: Mapping[str, frozenset[str]]
     # Whether browsers reach the console over https: then its cookie never travels without.
     secure_cookies: bool = False
     # Programmes of points by their names.

@@ -24,6 +24,7 @@ from web.api import (
     statement_files,
     statements,
     stock,
+    wallets,
 )
 from web.api.openapi import openapi_bytes
 from web.api.problems import Problem, problem_of
@@ -60,6 +61,7 @@ ROUTES: tuple[Route, ...] = (
     *statements.ROUTES,
     *statement_files.ROUTES,
     *ledger.ROUTES,
+    *wallets.ROUTES,
     *alerts.ROUTES,
     EVENTS,
 )
