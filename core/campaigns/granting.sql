@@ -1,0 +1,65 @@
+-- name: take_turn
+-- Whoever holds the row grants; who finds it locked leaves it to the other.
+SELECT written_in, transaction_id FROM campaign_cursor WHERE cursor_no = 0 FOR UPDATE SKIP LOCKED
+
+-- name: horizon
+SELECT journal_horizon()
+
+-- name: last_version
+SELECT coalesce(max(version_id), 0) FROM campaign_version
+
+-- name: events
+-- Sales and refunds in the order in which the journal was written, up to where nothing more can come.
+SELECT posted.written_in, posted.transaction_id, posted.kind, posted.order_id, posted.posted_at, channel_order.placed_at
+FROM journal_transaction posted
+JOIN channel_order ON channel_order.order_id = posted.order_id
+WHERE posted.written_in >= $1::bigint
+    AND posted.written_in < $3::bigint
+    AND (posted.written_in, posted.transaction_id) > ($1::bigint, $2::bigint)
+    AND posted.kind IN ('sale', 'refund')
+ORDER BY posted.written_in, posted.transaction_id
+LIMIT $4::int
+
+-- name: move_cursor
+UPDATE campaign_cursor
+SET written_in = $2::bigint, transaction_id = $3::bigint, moved_at = $4::timestamptz
+WHERE cursor_no = $1::int
+
+-- name: earlier_cursor
+SELECT cursor_no, written_in, transaction_id, until_written_in
+FROM campaign_cursor
+WHERE cursor_no > 0
+ORDER BY cursor_no
+LIMIT 1
+
+-- name: drop_cursor
+DELETE FROM campaign_cursor WHERE cursor_no = $1::int
+
+-- name: decided
+SELECT order_id, name, reward FROM campaign_grant WHERE order_id = ANY ($1::bigint[])
+UNION ALL
+SELECT order_id, name, reward FROM campaign_refusal WHERE order_id = ANY ($1::bigint[])
+
+-- name: buyers_of_grants
+SELECT DISTINCT buyer_id FROM campaign_grant WHERE order_id = ANY ($1::bigint[])
+
+-- name: add_grant
+INSERT INTO campaign_grant (
+    name, version_id, order_id, reward, buyer_id, party, beneficiary, pays, amount_minor, currency, points,
+    base_minor, eligible_minor, line_nos, outcome_no, on_refund, warning, granted_at
+)
+VALUES (
+    $1::text, $2::int, $3::bigint, $4::text, $5::bigint, $6::text, $7::text, $8::text, $9::bigint, $10::text,
+    $11::bigint, $12::bigint, $13::bigint, $14::smallint[], $15::smallint, $16::text, $17::text, $18::timestamptz
+)
+RETURNING grant_id
+
+-- name: add_parts
+INSERT INTO campaign_part (grant_id, part_no, amount, vests_at, vested_at, paid_ref)
+SELECT $1::bigint, told.part_no, told.amount, told.vests_at, told.vested_at, told.paid_ref
+FROM unnest($2::smallint[], $3::bigint[], $4::timestamptz[], $5::timestamptz[], $6::text[])
+    told(part_no, amount, vests_at, vested_at, paid_ref)
+
+-- name: add_refusal
+INSERT INTO campaign_refusal (name, version_id, order_id, reward, code, reason, refused_at)
+VALUES ($1::text, $2::int, $3::bigint, $4::text, $5::text, $6::text, $7::timestamptz)
