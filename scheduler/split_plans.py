@@ -154,7 +154,7 @@ def plan_of(file: PlanFile) -> Plan:
     plan, rules, problems = file.plan, [], []
     for number, rule in enumerate(plan.rules, 1):
         try:
-            rules.append(_rule(rule, plan.currency))
+            rules.append(rule_of(rule, plan.currency))
         except ConsigndError as error:
             problems.append(file.problem(number, str(error)))
     try:
@@ -176,7 +176,8 @@ def plan_of(file: PlanFile) -> Plan:
     )
 
 
-def _rule(rule: written.Rule, currency: str | None) -> Rule:
+def rule_of(rule: written.Rule, currency: str | None) -> Rule:
+    """A rule as it was written, with amounts of this currency; InvalidInput where it has none."""
     party = Party.parse(rule.party)
     return Rule(
         name=rule.name,
