@@ -38,10 +38,10 @@ from tests.web.bench import Room, add_codes
 _HOUR = timedelta(hours=1)
 FILE = (
     "when,id,what,order,money\n"
-    "2026-11-20T10:00:00Z,f-1,sale,A-9,25.00\n"
-    "2026-11-20T10:00:00Z,f-2,fee,A-9,-3.12\n"
-    "yesterday,f-3,sale,A-8,25.00\n"
-    "2026-11-21T10:00:00Z,f-4,bonus,,1.00\n"
+    "2026-11-20T10:00:00Z,n-1,sale,A-9,25.00\n"
+    "2026-11-20T10:00:00Z,n-2,fee,A-9,-3.12\n"
+    "yesterday,n-3,sale,A-8,25.00\n"
+    "2026-11-21T10:00:00Z,n-4,bonus,,1.00\n"
 )
 
 
@@ -111,6 +111,11 @@ async def live_money_day(room: Room, folder: Path) -> MoneyDay:
         )  # fmt: skip
         await save_mapping(conn, "their export", mapping, actor="ann", now=datetime.now(UTC))
     return MoneyDay(OrderId(plain[0]), OrderId(rich[0]), OrderId(lossy))
+
+
+async def differ(room: Room) -> None:
+    """A channel tells one sale that we do not know."""
+    await _tell(room, "answering", [_told("x-1", "sale", 999, "X-1")], timedelta(days=14))
 
 
 async def _sell_under(room: Room, channel: str, plan: Plan) -> None:

@@ -48,7 +48,8 @@ class MoneyRow:
     party: str
     name: str
     standing: Mapping[Standing, int]
-    moved_minor: int
+    debit_minor: int
+    credit_minor: int
     accounts: tuple[AccountSum, ...]
     bars: tuple[Bar, ...]
     rest: int = 0
@@ -113,7 +114,8 @@ def _row(party: str, own: list[AccountSum], zero: float, scale: float, rest: int
         party=party,
         name="" if rest else own[0].party_name,
         standing=standing,
-        moved_minor=sum(each.debit_minor - each.credit_minor for each in own),
+        debit_minor=sum(each.debit_minor for each in own),
+        credit_minor=sum(each.credit_minor for each in own),
         accounts=() if rest else tuple(own),
         bars=_bars(standing, zero, scale),
         rest=rest,
@@ -209,6 +211,8 @@ def _flow_matrix(month: ChannelMonth, currency: str) -> FlowMatrix:
     rows = []
     for whose in sorted(total, key=lambda whose: (_place(whose[0]), -abs(total[whose]), whose)):
         own, (group, party, name) = flows[whose], whose
+        if not total[whose] and not any(own.values()):
+            continue
         bars = _stacked([(tones[channel], own[channel]) for channel in channels], most)
         rows.append(FlowRow(group, party, name, own, total[whose] - own.total(), total[whose], bars))
     return FlowMatrix(currency, channels, tuple(rows), tones)

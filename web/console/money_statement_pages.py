@@ -51,30 +51,38 @@ async def statement(visit: Visit) -> Shown:
 
 
 async def read_file(visit: Visit, form: Form) -> Shown:
-    """What a file would bring: its first lines, and what is wrong with its rows. Nothing is kept yet."""
-    channel, mapping, upload = form.get("channel", ""), form.get("mapping", ""), visit.upload
-    if upload is None:
+    """A file that somebody sent, to be looked at. Nothing of it is kept in the books."""
+    if visit.upload is None:
         raise Problem(422, "Not understood", ENGLISH["choose_file"])
-    services = visit.services
+    pending = Pending(visit.session.csrf, form.get("channel", ""), form.get("mapping", ""), visit.upload)
+    # It is read once before it is shown: what is wrong with all of it is told where it was sent.
+    await _reading(visit, pending)
+    key = visit.memory.uploads.keep(pending)
+    raise web.HTTPSeeOther(f"/console/money/statements/file?key={key}")
+
+
+async def file(visit: Visit) -> Shown:
+    """What a file would bring: its first lines, and what is wrong with its rows."""
+    key = visit.query("key") or ""
+    pending = visit.memory.uploads.look(key, visit.session.csrf)
+    if pending is None:
+        visit.session.notice = ENGLISH["file_gone"]
+        raise web.HTTPSeeOther("/console/money/statements")
+    return Shown("money_upload.html", {"key": key, "pending": pending} | await _reading(visit, pending))
+
+
+async def _reading(visit: Visit, pending: Pending) -> dict[str, object]:
+    """A file read to its end, without keeping anything."""
+    services, upload, actor = visit.services, pending.upload, visit.session.token.name
     importer = StatementImporter(services.pool, services.now)
-    actor = visit.session.token.name
-    done = await importer.run(channel, mapping, upload.name, upload.content, actor=actor, dry_run=True)
-    async with services.pool.acquire() as conn:
-        saved = await find_mapping(conn, mapping)
-    file = await asyncio.to_thread(read_statement, upload.name, upload.content, saved.mapping)
-    key = visit.memory.uploads.keep(Pending(visit.session.csrf, channel, mapping, upload))
-    return Shown(
-        "money_upload.html",
-        {
-            "key": key,
-            "channel": channel,
-            "mapping": saved,
-            "name": upload.name,
-            "done": done,
-            "lines": file.lines[:_FIRST_LINES],
-            "refused": done.refused[:_FIRST_REFUSED],
-        },
+    done = await importer.run(
+        pending.channel, pending.mapping, upload.name, upload.content, actor=actor, dry_run=True
     )
+    async with services.pool.acquire() as conn:
+        saved = await find_mapping(conn, pending.mapping)
+    read = await asyncio.to_thread(read_statement, upload.name, upload.content, saved.mapping)
+    first = {"lines": read.lines[:_FIRST_LINES], "refused": done.refused[:_FIRST_REFUSED]}
+    return {"mapping": saved, "done": done, **first}
 
 
 async def keep_file(visit: Visit, form: Form) -> Shown:

@@ -66,6 +66,7 @@ PAGES = (
     Page("/money", Right.MONEY, money_pages.money),
     Page("/money/channels", Right.MONEY, money_pages.channels),
     Page("/money/statements", Right.MONEY, money_statement_pages.statement_list),
+    Page("/money/statements/file", Right.MONEY, money_statement_pages.file),
     Page("/money/statements/{statement_id}", Right.MONEY, money_statement_pages.statement),
     Page("/money/discrepancies", Right.MONEY, money_discrepancies.inbox),
     Page("/money/discrepancies/{discrepancy_id}", Right.MONEY, money_discrepancies.discrepancy),

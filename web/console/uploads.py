@@ -44,9 +44,11 @@ class Uploads:
             self._by_key.popitem(last=False)
         return key
 
-    def take(self, key: str, who: str) -> Pending | None:
-        """What this person sent under this key; it is gone afterwards."""
+    def look(self, key: str, who: str) -> Pending | None:
+        """What this person sent under this key."""
         pending = self._by_key.get(key)
-        if pending is None or pending.who != who:
-            return None
-        return self._by_key.pop(key)
+        return pending if pending is not None and pending.who == who else None
+
+    def take(self, key: str, who: str) -> Pending | None:
+        """The same; it is gone afterwards."""
+        return self._by_key.pop(key) if self.look(key, who) is not None else None
