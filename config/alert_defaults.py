@@ -48,5 +48,6 @@ DEFAULT_RULES: tuple[Mapping[str, object], ...] = (
     {"name": "channel-dear", "metric": "cost_percent", "cross": 15, "clear": 14, **_LAST_30_DAYS},
     {"name": "stock-slow", "metric": "stock_turnover", "cross": 3, "clear": 3.5, **_LAST_30_DAYS},
     {"name": "complaints", "metric": "complaint_percent", "cross": 2, "clear": 1.5, **_LAST_30_DAYS},
+    {"name": "splits-owed", "metric": "splits_owed", "cross": 0, "after_seconds": 300},
 )
 BY_NAME: Mapping[object, Mapping[str, object]] = {rule["name"]: rule for rule in DEFAULT_RULES}

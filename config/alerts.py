@@ -46,6 +46,7 @@ Metric = Literal[
     "cost_percent",
     "stock_turnover",
     "complaint_percent",
+    "splits_owed",
 ]
 # Of these too little is bad; of all others too much.
 BAD_BELOW = ("stock", "stock_percent", "cover_days", "stock_turnover")

@@ -67,6 +67,8 @@ class ShopOrder(SandboxOrder):
     was_paid: bool = False
     customer_id: int = 0
     email: str = "buyer@example.com"
+    address: tuple[str, str, str] = ("", "", "")  # street and house, post code, country
+    ip_address: str = ""
 
     @property
     def total_minor(self) -> int:
@@ -200,7 +202,18 @@ def shown_order(order: ShopOrder, currency: str, zone: timedelta) -> JsonObject:
         "total_tax": decimal_text(sum(item.tax_minor for item in order.items)),
         "prices_include_tax": True,
         "customer_id": order.customer_id,
-        "billing": {"first_name": "", "last_name": "", "email": order.email, "phone": ""},
+        "customer_ip_address": order.ip_address,
+        "customer_user_agent": "Mozilla/5.0",
+        "billing": {
+            "first_name": "",
+            "last_name": "",
+            "address_1": order.address[0],
+            "address_2": "",
+            "postcode": order.address[1],
+            "country": order.address[2],
+            "email": order.email,
+            "phone": "",
+        },
         "payment_method": "sandbox",
         "meta_data": [
             {"id": number, "key": key, "value": value}

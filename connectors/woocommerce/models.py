@@ -12,6 +12,9 @@ from connectors.kit.json import Json
 
 # Where we note on an order that its codes are out, and by which attempt.
 DELIVERY_META = "consignd_delivery"
+# Where the shop notes who brought the buyer, and what its own plug-in takes for the buyer's device.
+REFERRER_META = "consignd_referrer"
+DEVICE_META = "consignd_device"
 # Where the shop notes which group the buyer wants to buy in.
 GROUP_META = "consignd_group"
 
@@ -65,6 +68,17 @@ class WooBilling(_Read):
     """Who pays."""
 
     email: str | None = None
+    address_1: str | None = None
+    address_2: str | None = None
+    postcode: str | None = None
+    country: str | None = None
+
+    @property
+    def address(self) -> str | None:
+        """House, post code and country, where all of them are told; the rest is spelt in too many ways."""
+        parts = (self.address_1, self.address_2, self.postcode, self.country)
+        told = bool(self.address_1 and self.postcode and self.country)
+        return ", ".join(part for part in parts if part) if told else None
 
 
 class WooOrder(_Read):
@@ -77,10 +91,17 @@ class WooOrder(_Read):
     date_modified_gmt: Gmt
     total: Amount
     customer_id: int = 0
+    customer_ip_address: str | None = None
     billing: WooBilling = WooBilling()
     line_items: list[WooLine]
     meta_data: list[WooMeta] = []
     refunds: list[WooRefund] = []
+
+    def meta(self, key: str) -> str | None:
+        """A custom field that is a text or a number; None where it is empty or something else."""
+        values = (field.value for field in self.meta_data if field.key == key)
+        texts = (str(value).strip() for value in values if isinstance(value, str | int))
+        return next((text for text in texts if text), None)
 
     @property
     def has_our_codes(self) -> bool:

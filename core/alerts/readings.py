@@ -26,6 +26,7 @@ _IMBALANCE = _SQL["imbalance"]
 _CHANNELS_DOWN = _SQL["channels_down"]
 _PAYOUTS = _SQL["payouts"]
 _DISCREPANCIES = _SQL["discrepancies"]
+_SPLITS_OWED = _SQL["splits_owed"]
 _DRIFTS = _SQL["drifts"]
 _PROVIDES = _SQL["provides"]
 _GUARDS = _SQL["guards"]
@@ -238,6 +239,24 @@ async def _discrepancies(conn: Connection, measure: Measure, view: View) -> list
     ]
 
 
+async def _splits_owed(conn: Connection, measure: Measure, view: View) -> list[Reading]:
+    """Delivered orders whose money waits for a plan or a fact; how long the oldest does."""
+    rows = await conn.fetch(_SPLITS_OWED, view.now, measure.after)
+    return [
+        _of_channel(
+            row["channel"],
+            row["owed"],
+            {
+                "first_ref": row["first_ref"],
+                "first_at": _moment(row["first_at"]),
+                "oldest_seconds": row["oldest_seconds"],
+                "why": row["why"],
+            },
+        )
+        for row in rows
+    ]
+
+
 async def _figures(conn: Connection, measure: Measure, view: View) -> tuple[ChannelFigures, ...]:
     days = max(round(measure.window.total_seconds() / _DAY_SECONDS), 1)
     return await channel_figures(conn, view.now, days)
@@ -312,6 +331,7 @@ _TAKERS: Mapping[Metric, Taker] = {
     Metric.COST_PERCENT: _cost_percent,
     Metric.STOCK_TURNOVER: _stock_turnover,
     Metric.COMPLAINT_PERCENT: _complaints,
+    Metric.SPLITS_OWED: _splits_owed,
 }
 
 # How often each thing is looked at, in seconds; what is not named here, at every sweep. Dear looks are rare.

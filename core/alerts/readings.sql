@@ -176,6 +176,22 @@ LEFT JOIN discrepancy ON discrepancy.channel_id = channel.channel_id
 GROUP BY channel.name
 ORDER BY channel.name
 
+-- name: splits_owed
+-- Delivered orders whose money could not be split for longer than $2, and why the first of them could not.
+SELECT channel.name AS channel, coalesce(waiting.owed, 0) AS owed, waiting.first_at,
+    extract(EPOCH FROM $1::timestamptz - waiting.first_at)::float8 AS oldest_seconds, channel_order.order_ref AS first_ref,
+    waiting.why
+FROM channel
+LEFT JOIN (
+    SELECT DISTINCT ON (split_owed.channel_id) split_owed.channel_id, split_owed.order_id, split_owed.why,
+        split_owed.since AS first_at, count(*) OVER (PARTITION BY split_owed.channel_id) AS owed
+    FROM split_owed
+    WHERE split_owed.settled_at IS NULL AND split_owed.since <= $1::timestamptz - $2::interval
+    ORDER BY split_owed.channel_id, split_owed.since, split_owed.order_id
+) waiting ON waiting.channel_id = channel.channel_id
+LEFT JOIN channel_order ON channel_order.order_id = waiting.order_id
+ORDER BY channel.name
+
 -- name: payouts
 -- Days since the oldest sale was told that neither payouts nor fees and refunds have used up, the oldest first.
 -- Only where a channel tells lines at all; a payout of a little does not settle what is left.

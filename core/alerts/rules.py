@@ -39,6 +39,7 @@ class Metric(StrEnum):
     COST_PERCENT = "cost_percent"
     STOCK_TURNOVER = "stock_turnover"  # how often a year the stock is sold
     COMPLAINT_PERCENT = "complaint_percent"
+    SPLITS_OWED = "splits_owed"
 
 
 class Side(StrEnum):

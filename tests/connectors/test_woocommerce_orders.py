@@ -11,9 +11,10 @@ from hypothesis import strategies as some
 from connectors.kit.contract.bench import every_order
 from connectors.kit.errors import ProtocolBroken
 from connectors.sandbox.woocommerce_shop import Item, ShopOrder
-from connectors.woocommerce.models import WooLine
+from connectors.woocommerce.models import DEVICE_META, REFERRER_META, WooLine
 from connectors.woocommerce.orders import order_lines
-from core.types import ListingRef, Payment
+from core.money.money import Money
+from core.types import ListingRef, MarkKind, Payment, ToldMark
 from tests.connectors.woocommerce_bench import CARD, Clock, bought, connect, delivery, read_order, shop
 
 
@@ -202,3 +203,43 @@ async def test_an_order_that_cannot_be_read_hides_no_other() -> None:
         broken.items[0].quantity = -1
         orders, _ = await every_order(connector, None)
         assert [order.order_ref for order in orders] == [sound.order_ref]
+
+
+async def test_an_order_tells_who_brought_the_buyer_and_what_he_left() -> None:
+    async with shop() as market, connect(market) as connector:
+        order = await bought(market)
+        order.email, order.ip_address = "Ann@Example.com", "203.0.113.7"
+        order.address = ("Main Street 1", "10115", "DE")
+        order.meta |= {REFERRER_META: " bob ", DEVICE_META: "d-1"}
+        read = await read_order(connector, order)
+        assert read.referrer == "bob"
+        assert read.marks == (
+            ToldMark(MarkKind.ACCOUNT, "Ann@Example.com"),
+            ToldMark(MarkKind.ADDRESS, "Main Street 1, 10115, DE"),
+            ToldMark(MarkKind.ADDRESS, "203.0.113.7"),
+            ToldMark(MarkKind.DEVICE, "d-1"),
+        )
+        assert "203.0.113.7" not in repr(read), "what a buyer left is never shown"
+
+
+async def test_an_order_that_tells_nothing_more_tells_no_browser_as_a_device() -> None:
+    async with shop() as market, connect(market) as connector:
+        order = await bought(market)
+        order.email, order.address = "", ("Main Street 1", "", "DE")
+        order.meta[REFERRER_META] = "  "
+        read = await read_order(connector, order)
+        assert (read.referrer, read.marks) == (None, ())
+
+
+async def test_the_tax_of_a_line_is_told_to_the_last_minor_unit() -> None:
+    async with shop(tax_percent=20) as market, connect(market) as connector:
+        order = await bought(market, 3)
+        order.items[0].total_minor, order.items[0].tax_minor = 833, 167
+        read = await read_order(connector, order)
+        assert [(line.quantity, line.unit_price.amount_minor) for line in read.lines] == [(2, 333), (1, 334)]
+        assert [line.tax for line in read.lines] == [Money(111, "EUR"), Money(56, "EUR")]
+
+
+async def test_a_shop_that_reckons_no_tax_tells_nothing_of_it() -> None:
+    async with shop(tax_percent=0) as market, connect(market) as connector:
+        assert [line.tax for line in (await read_order(connector, await bought(market))).lines] == [None]
