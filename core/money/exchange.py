@@ -48,6 +48,7 @@ class Exchanged:
     """
 
     postings: tuple[Posting, ...]
+    paid: Money
     worth_minor: tuple[int, ...]
     gain_minor: int
     fee_minor: int
@@ -101,8 +102,9 @@ def exchange(
         (*_OPERATOR, "exchange_fee", Money(fee_minor, settled.quote)),
         (paid.party, paid.party_name, paid.purpose, paid.amount),
     ]
+    postings = tuple(_postings(amounts))
     return Exchanged(
-        tuple(_postings(amounts)), tuple(worth), gain_minor, fee_minor, rounding_minor, settled, booked
+        postings, paid.amount, tuple(worth), gain_minor, fee_minor, rounding_minor, settled, booked
     )
 
 

@@ -138,6 +138,9 @@ class SettlementLine:
     quantity: int | None
     unit_price_minor: int | None
     price_currency: str | None
+    # The settlement that it puts right, and why.
+    corrects_id: int | None
+    why: str | None
 
     @property
     def key(self) -> LineKey:

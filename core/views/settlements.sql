@@ -61,8 +61,10 @@ ORDER BY kind
 -- In the order of their moments and numbers, from a place on.
 SELECT line.transaction_id, line.entry_no, line.kind, line.posted_at, line.owed_minor AS amount_minor,
     line.order_id, line.line_no, channel.name AS channel, channel_order.order_ref, sku.sku_ref,
-    order_line.quantity, order_line.unit_price_minor, channel_order.currency AS price_currency
+    order_line.quantity, order_line.unit_price_minor, channel_order.currency AS price_currency,
+    correction.settlement_id AS corrects_id, correction.reason AS why
 FROM payable_entry line
+LEFT JOIN settlement_correction correction ON correction.transaction_id = line.transaction_id
 LEFT JOIN channel_order ON channel_order.order_id = line.order_id
 LEFT JOIN channel ON channel.channel_id = channel_order.channel_id
 LEFT JOIN order_line ON order_line.order_id = line.order_id AND order_line.line_no = line.line_no

@@ -37,6 +37,8 @@ CREATE TABLE settlement (
     freed_since_minor bigint NOT NULL,
     lines_minor bigint NOT NULL,
     closing_minor bigint NOT NULL,
+    -- All that the account's payments had settled when this was drawn up.
+    paid_before_minor bigint NOT NULL,
     -- Kept back of the lines for refunds to come, and for how long.
     reserve_minor bigint NOT NULL,
     reserve_days int NOT NULL,
@@ -235,6 +237,24 @@ END $$;
 CREATE TRIGGER settlement_reserve_released_once BEFORE UPDATE ON settlement_reserve
     FOR EACH ROW EXECUTE FUNCTION refuse_reserve_change();
 CREATE TRIGGER settlement_reserve_stays BEFORE DELETE OR TRUNCATE ON settlement_reserve
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+-- What was wrong with a settlement that stands as it is: an entry that the next one takes, and why.
+CREATE TABLE settlement_correction (
+    transaction_id bigint NOT NULL,
+    settlement_id bigint NOT NULL,
+    at timestamptz NOT NULL,
+    actor text NOT NULL,
+    reason text NOT NULL,
+    CONSTRAINT settlement_correction_key PRIMARY KEY (transaction_id),
+    CONSTRAINT settlement_correction_of FOREIGN KEY (settlement_id) REFERENCES settlement,
+    CONSTRAINT settlement_correction_posted FOREIGN KEY (transaction_id) REFERENCES journal_transaction,
+    CONSTRAINT settlement_correction_reason_written CHECK (reason <> '')
+);
+
+CREATE INDEX settlement_correction_by_settlement ON settlement_correction (settlement_id);
+
+CREATE TRIGGER settlement_correction_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON settlement_correction
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 -- Each entry of what we owe payees, with the settlement it is in: by its key never in two. Nothing else of it changes.

@@ -1,0 +1,1 @@
+"""Turns statements of settlements into papers: HTML, PDF, CSV, Excel."""
