@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from core.codes.keys import Keyring, WrappedKey, new_key
+from core.codes.keys import Keyring, Purpose, WrappedKey, new_key
 from core.codes.vault import Vault
 from core.db.pool import Connection, Pool
 from core.db.queries import load_queries
@@ -21,6 +21,8 @@ _LOAD_FINGERPRINT_KEY = _SQL["load_fingerprint_key"]
 _STORE_FINGERPRINT_KEY = _SQL["store_fingerprint_key"]
 _BATCHES_UNDER_OTHER_KEYS = _SQL["batches_under_other_keys"]
 _COUNT_BATCHES = _SQL["count_batches"]
+_SERIES_UNDER_OTHER_KEYS = _SQL["series_under_other_keys"]
+_REWRAP_SERIES = _SQL["rewrap_series"]
 _REWRAP_BATCHES = _SQL["rewrap_batches"]
 
 # Few enough that nobody waits for a step, many enough that commits do not count.
@@ -34,14 +36,18 @@ class KeyUse:
     key_id: str
     batches: int
     fingerprint: bool
+    # Versions of series of coupons.
+    series: int = 0
 
     @property
     def retired(self) -> bool:
         """Whether nothing needs the key any more."""
-        return not self.batches and not self.fingerprint
+        return not self.batches and not self.series and not self.fingerprint
 
     def __str__(self) -> str:
-        return f"{self.key_id} ({self.batches} batches{', the fingerprint key' if self.fingerprint else ''})"
+        coupons = f", {self.series} series of coupons" if self.series else ""
+        mark = ", the fingerprint key" if self.fingerprint else ""
+        return f"{self.key_id} ({self.batches} batches{coupons}{mark})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +80,7 @@ async def open_vault(conn: Connection, keyring: Keyring) -> Vault:
         row = await conn.fetchrow(_LOAD_FINGERPRINT_KEY)
         if row is not None:
             return Vault.unlock(keyring, WrappedKey(row["key_id"], row["wrapped"]))
-        if any(use.batches for use in in_use):
+        if any(use.batches or use.series for use in in_use):
             raise SealBroken(
                 "the fingerprint key is gone from vault_secret though there are codes; a new one would let "
                 "every known code in again: restore that row from a backup"
@@ -97,7 +103,7 @@ async def rotate(
     *,
     step_batches: int = STEP_BATCHES,
 ) -> Rotated:
-    """Wrap every batch key and the fingerprint key under the current key; the codes are not touched.
+    """Wrap the keys of batches and coupons, and of fingerprints, under the current key; no code is touched.
 
     Each step commits on its own: run it again after an interruption and it goes on where it stood. Running
     daemons must be able to read the new key before it starts; the old keys can go once `retired_keys` names
@@ -108,6 +114,7 @@ async def rotate(
         async with conn.transaction():
             await conn.execute(_LOCK_KEYS)
             await _store_fingerprint_key(conn, vault)
+            await _rewrap_series(conn, vault)
         counts = await conn.fetchrow(_COUNT_BATCHES, vault.keyring.current)
     assert counts is not None, "counting answers with one row"
     total, done, last = int(counts["to_do"]), 0, BatchId(0)
@@ -121,7 +128,7 @@ async def rotate(
 async def keys_in_use(conn: Connection) -> list[KeyUse]:
     """Every key this database was ever sealed with, oldest first, and what it still wraps."""
     return [
-        KeyUse(row["key_id"], int(row["batches"]), bool(row["fingerprint"]))
+        KeyUse(row["key_id"], int(row["batches"]), bool(row["fingerprint"]), int(row["series"]))
         for row in await conn.fetch(_KEYS_IN_USE)
     ]
 
@@ -149,6 +156,15 @@ async def _check(conn: Connection, keyring: Keyring) -> list[KeyUse]:
 async def _store_fingerprint_key(conn: Connection, vault: Vault) -> None:
     wrapped = vault.wrapped_fingerprint_key()
     await conn.execute(_STORE_FINGERPRINT_KEY, wrapped.key_id, wrapped.wrapped)
+
+
+async def _rewrap_series(conn: Connection, vault: Vault) -> None:
+    keyring = vault.keyring
+    for row in await conn.fetch(_SERIES_UNDER_OTHER_KEYS, keyring.current):
+        series_id = int(row["series_id"])
+        key = keyring.unwrap(Purpose.COUPONS, series_id, row["wrapped_key"], row["key_id"])
+        wrapped = keyring.wrap(Purpose.COUPONS, series_id, key)
+        await conn.execute(_REWRAP_SERIES, wrapped.key_id, series_id, wrapped.wrapped)
 
 
 async def _step(pool: Pool, vault: Vault, last: BatchId, limit: int) -> Sequence[BatchId]:

@@ -13,8 +13,9 @@ ORDER BY given.key_id
 ON CONFLICT ON CONSTRAINT sealing_key_key DO NOTHING
 
 -- name: keys_in_use
--- What each key still wraps: so many batches, and whether the fingerprint key.
+-- What each key still wraps: so many batches and series of coupons, and whether the fingerprint key.
 SELECT sealing_key.key_id, coalesce(wrapped.batches, 0) AS batches,
+    (SELECT count(*) FROM coupon_series WHERE coupon_series.key_id = sealing_key.key_id) AS series,
     EXISTS (SELECT FROM vault_secret WHERE vault_secret.key_id = sealing_key.key_id) AS fingerprint
 FROM sealing_key
 LEFT JOIN (
@@ -42,6 +43,17 @@ FOR NO KEY UPDATE
 -- name: count_batches
 SELECT count(*) FILTER (WHERE key_id <> $1::text) AS to_do, count(*) FILTER (WHERE key_id = $1::text) AS already
 FROM batch
+
+-- name: series_under_other_keys
+-- The series of coupons that a rotation has to wrap anew, of which there are few.
+SELECT series_id, key_id, wrapped_key
+FROM coupon_series
+WHERE coupon_series.key_id <> $1::text
+ORDER BY series_id
+FOR NO KEY UPDATE
+
+-- name: rewrap_series
+UPDATE coupon_series SET key_id = $1::text, wrapped_key = $3::bytea WHERE series_id = $2::int
 
 -- name: rewrap_batches
 UPDATE batch SET key_id = $1::text, wrapped_key = anew.wrapped_key

@@ -115,15 +115,16 @@ class BulkPress:
     async def export(
         self, issue_id: int, now: datetime, write: Callable[[Sequence[ExportedCoupon]], None], *, actor: str
     ) -> int:
-        """Hand every code of an issue to `write`, once for ever; how many. `write` returns when it is safe."""
+        """Hand every code of an issue to `write`, once for ever; how many. `write` ends when all is safe."""
         async with self._pool.acquire() as conn, conn.transaction():
             row = await conn.fetchrow(_LOCK_ISSUE, issue_id)
             if row is None:
                 raise _no_such_issue(issue_id)
             if row["exported_at"] is not None:
+                when = f"{row['exported_at']:%Y-%m-%d}"
                 raise MoveRefused(
-                    f"coupon issue {issue_id}: {row['exported_by']} exported it {row['exported_at']:%Y-%m-%d}; "
-                    "codes are written to a file once: issue new ones, or reveal single ones"
+                    f"coupon issue {issue_id}: {row['exported_by']} exported it {when}; codes are written to "
+                    "a file once: issue new ones, or reveal single ones"
                 )
             count, last = 0, 0
             while rows := await conn.fetch(_SEALED_COUPONS, issue_id, last, STEP_COUPONS):

@@ -46,7 +46,7 @@ class Coupons:
         """
         return await self._press.issue(conn, series, buyer, now, source=source)
 
-    async def take_back(
+    async def revoke(
         self, conn: Connection, coupon_id: int, now: datetime, *, actor: str, reason: str
     ) -> bool:
         """A coupon holds for no basket from now on. False: it was taken back before."""

@@ -28,8 +28,9 @@ ORDER BY given.source_kind, given.source_ref
 ON CONFLICT ON CONSTRAINT coupon_source_once DO NOTHING
 
 -- name: coupon_of_source
-SELECT coupon.coupon_id, coupon.series_id, coupon.fingerprint, coupon.sealed, coupon.mask, coupon.buyer_id,
-    coupon.expires_at, coupon_series.name, coupon_series.key_id, coupon_series.wrapped_key
+SELECT coupon.coupon_id, coupon.series_id, coupon.fingerprint, coupon.sealed, coupon.mask,
+    person_of(coupon.buyer_id) AS buyer_id, coupon.expires_at, coupon_series.name, coupon_series.key_id,
+    coupon_series.wrapped_key
 FROM coupon
 JOIN coupon_series ON coupon_series.series_id = coupon.series_id
 WHERE coupon.source_kind = $1::text AND coupon.source_ref = $2::text

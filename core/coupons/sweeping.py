@@ -1,4 +1,4 @@
-"""Moves what time and orders say of coupons: baskets paid or given up, orders refunded, buyers to be reminded."""
+"""Moves what time and orders say of coupons: baskets paid or given up, refunds, buyers to be reminded."""
 
 from __future__ import annotations
 

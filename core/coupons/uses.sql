@@ -18,7 +18,7 @@ SELECT buyer_id FROM buyer WHERE buyer_id = $1::bigint FOR NO KEY UPDATE
 
 -- name: read_coupon
 -- A coupon keeps its own terms; how much there is for all of them is what the operator says last.
-SELECT coupon.coupon_id, coupon.mask, coupon.buyer_id, coupon.expires_at, coupon_series.name, coupon_series.terms,
+SELECT coupon.coupon_id, coupon.mask, person_of(coupon.buyer_id) AS buyer_id, coupon.expires_at, coupon_series.name, coupon_series.terms,
     coupon_revocation.coupon_id IS NOT NULL AS revoked,
     (
         SELECT (latest.terms ->> 'budget_minor')::bigint
@@ -49,12 +49,13 @@ LEFT JOIN LATERAL (
 WHERE coupon_use.coupon_id = $1::bigint AND coupon_use.state IN ('reserved', 'confirmed', 'kept')
 
 -- name: buyer_uses
+-- Under whatever name the person is known.
 SELECT count(*)
-FROM coupon_use
+FROM names_of($1::bigint) name
+JOIN coupon_use ON coupon_use.buyer_id = name.buyer_id
 JOIN coupon ON coupon.coupon_id = coupon_use.coupon_id
 JOIN coupon_series ON coupon_series.series_id = coupon.series_id
-WHERE coupon_use.buyer_id = $1::bigint
-    AND coupon_use.state IN ('reserved', 'confirmed', 'kept')
+WHERE coupon_use.state IN ('reserved', 'confirmed', 'kept')
     AND coupon_use.use_id <> $3::bigint
     AND coupon_series.name = $2::text
 

@@ -21,9 +21,9 @@ ME, OTHER = BuyerId(1), BuyerId(2)
 NO_TAGS: frozenset[str] = frozenset()
 
 
-def judged(series: Series, *prices: int, standing: Standing = Standing(), **said: Any) -> Discount | Refused:
+def judged(series: Series, *prices: int, standing: Standing | None = None, **said: Any) -> Discount | Refused:
     asked = basket("shop", *prices, **said)
-    return judge(series, asked, [NO_TAGS] * len(prices), standing, NOW)
+    return judge(series, asked, [NO_TAGS] * len(prices), standing or Standing(), NOW)
 
 
 @pytest.mark.parametrize(
