@@ -19,7 +19,7 @@ _Count = Annotated[int, BeforeValidator(not_boolean), Field(ge=1, le=1_000_000)]
 
 
 class GroupOffer(Table):
-    """An offer to 2 to 5 buyers together, for 24 to 72 hours; `price` is of one piece in the channel's currency.
+    """An offer to 2 to 5 buyers together, for 24 to 72 hours; `price` is of one piece.
 
     It holds for the listings that are named, or for all of a SKU on the channel, which then show this price.
     """

@@ -41,6 +41,7 @@ from core.orders.fulfilment import Fulfilment
 from core.orders.intake import Intake
 from core.types import ChannelId
 from scheduler.buyer_terms import segments_written
+from scheduler.group_terms import sell_to_groups
 from scheduler.split_plans import plan_choices, published_names, written_plan
 from scheduler.stock_terms import stock_policy
 from scheduler.terms import channel_terms
@@ -220,7 +221,8 @@ async def terms_now(core: Core, name: str, connector: Connector[Options]) -> Cha
         plan_id, plan = await publish_plan(conn, written_plan(settings, written.split, published))
         choices = [await _published(conn, choice) for choice in plan_choices(settings, name, published)]
         channel_id = await add_channel(conn, name, written.connector, written.currency)
-    return channel_terms(settings, name, channel_id, plan_id, plan, connector.traits, choices)
+        terms = channel_terms(settings, name, channel_id, plan_id, plan, connector.traits, choices)
+        return await sell_to_groups(conn, settings, terms, connector.traits)
 
 
 async def _published(conn: Connection, choice: PlanChoice) -> PlanChoice:

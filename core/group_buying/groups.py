@@ -82,7 +82,6 @@ class GroupBuying:
     ) -> None:
         self._pool = pool
         self._terms = terms
-        self._offers = {offer.name: offer for each in terms.values() for offer in each.group_offers.values()}
         self._now = now
 
     async def turn(self) -> Turned:
@@ -104,13 +103,16 @@ class GroupBuying:
         groups = [read_group(row) for row in await conn.fetch(_OPEN_GROUPS, name)]
         seats = await seats_of(conn, groups)
         tables = [_Table(group, seats[group.group_id]) for group in groups]
+        # Terms may change while we run.
+        offers = [offer for each in self._terms.values() for offer in each.group_offers.values()]
+        offer = next((each for each in offers if each.name == name), None)
         done = Turned()
         for table in tables:
             await self._free_left(conn, table, now)
         for table in list(tables):
             done += await self._end(conn, tables, table, now)
         for row in await conn.fetch(_WAITING_SEATS, name, _SEATED_AT_ONCE):
-            done += await self._seat(conn, self._offers.get(name), tables, row, now)
+            done += await self._seat(conn, offer, tables, row, now)
         return done
 
     async def _free_left(self, conn: Connection, table: _Table, now: datetime) -> None:

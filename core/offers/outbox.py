@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from core.db.pool import Connection, Pool, Record
 from core.db.queries import load_queries
+from core.flash.quota import quotas_left
 from core.offers.closures.closed import read_closures
 from core.offers.history.moved import dirty_moved
 from core.offers.history.selling import NO_SALE, first_sales, read_lags
@@ -231,8 +232,8 @@ class Outbox:
         rows = [OfferRow.read(row) for row in found]
         closures = await read_closures(conn, sku_ids, [row.listing_id for row in rows])
         stocks = await read_stocks(conn, sku_ids, now)
-        wishes = StockWishes(self._policy, await read_lags(conn))
         cases = await read_cases(conn, rows, stocks, self._terms, now)
+        wishes = StockWishes(self._policy, await read_lags(conn), quotas_left(cases))
         prices = decide_all(cases, closures, claimed)
         plans: list[OfferPlan] = []
         for sku_id in sku_ids:

@@ -15,7 +15,7 @@ from core.offers.matching import SkuFacts
 from core.offers.price.plan import Held, NoPrice, PriceChange, PricePlan
 from core.offers.stock.quantities import codes_of_groups, plan_quantities, promise_now
 from core.offers.stock.rules import ListingPolicy, SkuPolicy, StockPolicy
-from core.offers.stock.wants import ListingStock, QuantityPlan, Step
+from core.offers.stock.wants import ListingStock, QuantityPlan, QuotaLeft, Step
 from core.offers.terms import ChannelTerms
 from core.types import ChannelId, ListingId, ListingRef, PriceBasis, SkuId
 
@@ -149,10 +149,14 @@ class OfferPlan:
 
 @dataclass(frozen=True, slots=True)
 class StockWishes:
-    """What the operator wants of quantities, and how late each channel learns of sales elsewhere."""
+    """What the operator wants of quantities, and how late each channel learns of sales elsewhere.
+
+    `quotas` are of listings that are in a flash sale now.
+    """
 
     policy: StockPolicy
     lags: Mapping[ChannelId, Lag]
+    quotas: Mapping[ListingId, QuotaLeft] = field(default_factory=dict)
 
 
 def plan_sku(
@@ -277,6 +281,7 @@ def _listing_stock(
         proceeds_ppm=_proceeds_ppm(stock, price),
         sellable_why=f"codes valid for {days} days and more" if days else "codes that can be sold",
         sellable_source=f"channels.{terms.name}.min_validity_days" if days else "stock",
+        quota=wishes.quotas.get(row.listing_id),
     )
 
 

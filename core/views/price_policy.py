@@ -14,7 +14,7 @@ from core.offers.planning import OfferRow, price_state
 from core.offers.price.facts import Budget, PriceFacts
 from core.offers.price.plan import Held, NoPrice, PricePlan, PriceStep
 from core.offers.price.rule import Window
-from core.offers.pricing.listing_prices import PriceCase, decide_all, read_cases
+from core.offers.pricing.listing_prices import PriceCase, decide_all, least_price, read_cases
 from core.offers.sku_facts import read_stocks
 from core.offers.terms import ChannelTerms
 from core.types import ChannelId, ListingId, ListingRef, SkuId
@@ -28,7 +28,7 @@ Terms = Mapping[ChannelId, ChannelTerms]
 
 @dataclass(frozen=True, slots=True)
 class WindowView:
-    """A time window of a listing's rule, and how much was sold in it."""
+    """A time window of a listing's rule; what was sold in it is counted where it has a quota."""
 
     name: str
     from_at: datetime
@@ -37,6 +37,7 @@ class WindowView:
     currency: str
     quota: int | None
     sold: int
+    per_buyer: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,16 @@ async def simulate_prices(
     before = await _explained(conn, old, rows, sku_ids, refs, now, at)
     after = {each.listing_id: each for each in await _explained(conn, new, rows, sku_ids, refs, now, at)}
     return [SimulatedPrice(each, after[each.listing_id]) for each in before if each.listing_id in after]
+
+
+async def least_prices(
+    conn: Connection, terms: Terms, asked: Asked, now: datetime
+) -> dict[ListingId, int | None]:
+    """What each listing has to show at least, in minor units of its channel; None: there is no such price."""
+    _, rows, sku_ids = await _rows(conn, asked)
+    cases = await read_cases(conn, rows, await read_stocks(conn, sku_ids, now), terms, now)
+    least = {case.row.listing_id: least_price(case) for case in cases}
+    return {key: None if shown is None else shown.gross.amount_minor for key, shown in least.items()}
 
 
 async def _rows(conn: Connection, asked: Asked) -> tuple[dict[ListingId, str], list[OfferRow], list[SkuId]]:
@@ -207,4 +218,5 @@ def _window(window: Window, facts: PriceFacts) -> WindowView:
         currency=window.price.currency,
         quota=window.quota,
         sold=facts.listing.sold_in.get(window.name, 0),
+        per_buyer=window.per_buyer,
     )

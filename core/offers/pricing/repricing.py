@@ -13,6 +13,7 @@ from datetime import datetime
 
 from core.db.pool import Connection, Pool, Record
 from core.db.queries import load_queries
+from core.flash.quota import quotas_left
 from core.offers.closures.closed import read_closures
 from core.offers.planning import OfferRow, price_state
 from core.offers.price.book import PriceBook, PriceLayer
@@ -21,6 +22,7 @@ from core.offers.price.rule import Span
 from core.offers.pricing.holds import dirty_listings
 from core.offers.pricing.listing_prices import decide_all, read_cases
 from core.offers.sku_facts import read_stocks
+from core.offers.stock.wants import QuotaLeft
 from core.offers.terms import ChannelTerms
 from core.types import ListingId, SkuId
 
@@ -108,9 +110,13 @@ class Repricing:
         # Who will be worked out anyhow need not be worked out here.
         looked_at = [case for case in cases if case.row.listing_id in before]
         for start in range(0, len(looked_at), _DECIDED_AT_ONCE):
-            plans = decide_all(looked_at[start : start + _DECIDED_AT_ONCE], closures, set(ids))
+            some = looked_at[start : start + _DECIDED_AT_ONCE]
+            plans, quotas = decide_all(some, closures, set(ids)), quotas_left(some)
             differing += [
-                listing_id for listing_id, plan in plans.items() if _differs(before[listing_id], plan)
+                listing_id
+                for listing_id, plan in plans.items()
+                if _differs(before[listing_id], plan)
+                or _quota_moved(before[listing_id], quotas.get(listing_id))
             ]
             await asyncio.sleep(0)
         if differing:
@@ -136,6 +142,15 @@ def _differs(before: Record, plan: PricePlan) -> bool:
         return False
     wanted = (before["wanted_price_minor"], before["wanted_net_minor"])
     return wanted != (plan.shown.gross.amount_minor, plan.shown.net.amount_minor)
+
+
+def _quota_moved(before: Record, quota: QuotaLeft | None) -> bool:
+    """Whether a flash sale has begun that lets less be shown, or ended one that did."""
+    if quota is None:
+        within: bool = before["within_quota"]
+        return within
+    wanted: int | None = before["wanted_quantity"]
+    return wanted is not None and wanted > quota.left
 
 
 def _layers(book: PriceBook) -> Iterator[PriceLayer]:

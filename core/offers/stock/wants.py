@@ -16,6 +16,15 @@ _DECIDED = "a decision"
 
 
 @dataclass(frozen=True, slots=True)
+class QuotaLeft:
+    """So many pieces a listing may still show for a time, why, and which rule says so."""
+
+    left: int
+    why: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class ListingStock:
     """A listing with what its channel may sell (its minimum validity respected) and is able to show.
 
@@ -38,6 +47,7 @@ class ListingStock:
     proceeds_ppm: int | None = None
     sellable_why: str = ""
     sellable_source: str = _CHANNEL
+    quota: QuotaLeft | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +128,8 @@ def _limited(plan: QuantityPlan, listing: ListingStock) -> QuantityPlan:
         plan = plan.lowered("allotment", allotment.value, why, allotment.source)
     if cap.value is not None:
         plan = plan.lowered("cap", cap.value, f"{listing.channel} is shown at most {cap.value}", cap.source)
+    if listing.quota is not None:
+        plan = plan.lowered("flash", listing.quota.left, listing.quota.why, listing.quota.source)
     return plan
 
 
