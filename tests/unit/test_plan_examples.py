@@ -3,65 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-import config
 from config.plans import read_plan
 from core.errors import FactMissing, OverAllocated
 from core.money.money import Money
 from core.money.plans.budgets import spend
-from core.money.plans.facts import CodesOf, Counted, Milestones, SaleFacts
+from core.money.plans.facts import CodesOf, Counted
 from core.money.plans.grossing import commission, gross_up
-from core.money.plans.journal import moves, position, sale_postings, schedule
+from core.money.plans.journal import moves, position, schedule
 from core.money.plans.lint import lint
 from core.money.plans.refunds import Refunded, refund_amount, refund_units
-from core.money.plans.rules import Plan
-from core.money.plans.waterfall import Split, evaluate
-from core.money.posting import Posting
+from core.money.plans.waterfall import evaluate
 from scheduler.split_plans import plan_of
-from tests.unit.plan_entries import refund_postings, release_postings
+from tests.unit.plan_entries import (
+    DELIVERED,
+    FOLDER,
+    SOLD,
+    channel,
+    entries,
+    example,
+    refund_postings,
+    release_postings,
+    sale,
+    sold,
+)
 
-FOLDER = Path(config.__file__).parent / "examples" / "plans"
-SOLD = datetime(2026, 11, 21, 12, tzinfo=UTC)
-DELIVERED = Milestones(SOLD, SOLD)
 FILES = sorted(FOLDER.glob("*.toml"))
-Entries = dict[str, int]
-
-
-def example(name: str) -> Plan:
-    return plan_of(read_plan(FOLDER / f"{name}.toml"))
-
-
-def sale(price: str, currency: str = "EUR", quantity: int = 1, **words: Any) -> SaleFacts:
-    facts = SaleFacts(Money.parse(price, currency), (CodesOf("Ada", quantity),), "mkt", SOLD)
-    return replace(facts, **words)
-
-
-def entries(postings: list[Posting]) -> Entries:
-    assert sum(posting.amount_minor for posting in postings) == 0
-    return {
-        " ".join(
-            word for word in (posting.party, posting.party_name, posting.purpose) if word
-        ): posting.amount_minor
-        for posting in postings
-    }
-
-
-def sold(split: Split, milestones: Milestones = DELIVERED) -> Entries:
-    return entries(sale_postings(split, milestones, SOLD))
-
-
-def channel(gross: int, kept: int) -> Entries:
-    """The three entries that a channel's commission always makes."""
-    return {
-        "channel mkt receivable": gross - kept,
-        "channel mkt commission": kept,
-        "channel mkt recharged": -kept,
-    }
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -203,7 +174,9 @@ def test_a_traffic_budget_is_set_aside_up_to_its_cap_and_spent() -> None:
     expected = channel(30_000, 1_500) | {"operator commission": -2_280, "consignor Ada payable": -25_220}
     assert sold(evaluate(plan, facts)) == expected | {"budget traffic set_aside": -1_000}
     # An ad for 12.50 is taken off our balance: 10.00 from the budget, 2.50 is the operator's cost.
-    assert entries(spend("traffic", Money(1_000, "CNY"), Money(1_250, "CNY"), "mkt")) == {
+    assert entries(
+        spend("traffic", Money(1_000, "CNY"), Money(1_250, "CNY"), ("channel", "mkt", "receivable"))
+    ) == {
         "budget traffic set_aside": 1_000,
         "operator traffic promotion": 250,
         "channel mkt receivable": -1_250,
