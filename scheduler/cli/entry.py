@@ -133,6 +133,9 @@ _PLACES = {
         "Show and settle what channels tell otherwise than we do.",
     ),
     "splits": Place("scheduler.cli.splits:splits", "Look at split plans: who gets what of a sale."),
+    "budgets": Place(
+        "scheduler.cli.budgets:budgets", "Show and spend what split plans set aside, such as budget:traffic."
+    ),
     "price": Place(
         "scheduler.cli.price_group:price",
         "Prices: how one comes about, which wait for a person, and who signed below the floor.",
@@ -145,6 +148,12 @@ _PLACES = {
     ),
     "points": Place(
         "scheduler.cli.points:points", "Show buyers' points and what they are worth; reward and redeem."
+    ),
+    "groups": Place(
+        "scheduler.cli.groups:groups", "Show groups that buy together, end them, and settle owed refunds."
+    ),
+    "flash": Place(
+        "scheduler.cli.flash:flash", "Show flash sales: sold and left, and what one will show when."
     ),
     "keys": Place("scheduler.cli.keys:keys", "Show and rotate the keys that seal the codes."),
     "connectors": Place(

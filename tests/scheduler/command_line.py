@@ -97,9 +97,9 @@ def start(house: House, *arguments: str, environ: Mapping[str, str] | None = Non
     )
 
 
-def sell_one(house: House, *, codes: int = 3, order_ref: str = "1001") -> OrderId:
+def sell_one(house: House, *, codes: int = 3, order_ref: str = "1001", shop: str = SHOP) -> OrderId:
     """A shop that has sold and delivered one code of `codes`; `shop.toml` configures it."""
-    config = house.file("shop.toml", SHOP)
+    config = house.file("shop.toml", shop)
     settings = Settings.load(Path(config), house.environ)
     with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
         return runner.run(_sell_one(settings, house, codes, OrderRef(order_ref)))

@@ -199,7 +199,7 @@ def test_more_than_the_line_is_never_refunded() -> None:
     with pytest.raises(InvalidInput, match="Bo's codes"):
         refund_units(split, nothing, "Bo", 1)
     with pytest.raises(InvalidInput, match="cannot be spent"):
-        spend("ads", Money(5, "EUR"), Money(0, "EUR"), "shop")
+        spend("ads", Money(5, "EUR"), Money(0, "EUR"), ("operator", "", "bank"))
 
 
 def test_a_plan_without_a_rest_loses_nothing() -> None:

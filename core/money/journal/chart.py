@@ -33,6 +33,8 @@ _USUAL = {
     "operator/*/conversion": "Equity:Conversion",
     "operator/*/breakage": "Income:Breakage",
     "operator/*/rebate": "Expenses:Campaigns:{name}",
+    "operator/*/promotion": "Expenses:Promotion:{name}",
+    "operator/*/released": "Income:Budgets:{name}",
     "operator/*/bank": "Assets:Bank:{name}",
     "operator/*/*": "Equity:Operator:{name}:{purpose}",
     "consignor/*/*": "Liabilities:Consignors:{name}:{purpose}",
