@@ -22,6 +22,8 @@ _TURNOVERS = _SQL["turnovers"]
 _SEGMENTS = _SQL["segments"]
 _PUBLISH_SEGMENTS = _SQL["publish_segments"]
 _PEOPLE_AFTER = _SQL["people_after"]
+_SET_LISTED = _SQL["set_listed"]
+_LISTS = _SQL["lists"]
 _PEOPLE_AT_ONCE = 500
 
 
@@ -185,3 +187,22 @@ async def members(
         for key, facts in (await buyer_facts(conn, list(asked), segments)).items():
             names = frozenset(segment.name for segment in segments if outside(segment, facts) is None)
             yield Buyer(key.buyer_id, asked[key]), facts, names
+
+
+async def set_listed(
+    conn: Connection,
+    name: str,
+    buyer_ids: Sequence[BuyerId],
+    now: datetime,
+    *,
+    actor: str,
+    listed: bool = True,
+) -> int:
+    """Put buyers on a list, or take them off it; how many were not already so."""
+    wanted = list(dict.fromkeys(buyer_ids))
+    return len(await conn.fetch(_SET_LISTED, name, wanted, listed, now, actor))
+
+
+async def lists(conn: Connection) -> dict[str, int]:
+    """The lists there are, and how many buyers stand on each."""
+    return {str(row["list"]): int(row["buyers"]) for row in await conn.fetch(_LISTS)}
