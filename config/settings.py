@@ -32,6 +32,7 @@ from config.price import Price
 from config.problems import KeyPath, Problem, SettingsRefused, dotted
 from config.rates import Rates
 from config.secrets import Resolver
+from config.settlement import Settlement
 from config.sources import EnvironmentSource, Origins, Tree, find_file, merge, read_document, variables_in
 from config.splits import SplitChoice, SplitPlan, read_plan_files, unknown_choices
 from config.statements import Statements, unknown_channels
@@ -88,6 +89,7 @@ class Settings(BaseSettings):
     guard: Guard = Guard()
     alerts: Alerts = Alerts()
     statements: Statements = Statements()
+    settlement: Settlement = Settlement()
     # Programmes of points.
     points: dict[Name, PointsProgramme] = {}
     splits: dict[Name, SplitPlan] = {}
