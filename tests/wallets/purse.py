@@ -121,6 +121,18 @@ class Purse:
             lambda conn: self.points.task(conn, self.buyer, programme, name, self.now, ref=ref, cost=COST)
         )
 
+    async def earned_for(self, spent: str, programme: str = "stars") -> int:
+        """The points that a purchase would earn now."""
+        amount = Money.parse(spent, self.currency)
+        return await self.do(
+            lambda conn: self.points.earned_for(conn, self.buyer, programme, amount, self.now)
+        )
+
+    async def level(self, programme: str = "stars") -> str:
+        """The name of the buyer's level."""
+        found = await self.do(lambda conn: self.points.level(conn, self.buyer, programme, self.now))
+        return found.name
+
     async def sweep(self, after: timedelta = timedelta(0)) -> Settled | None:
         self.now += after
         return await self.wallets.sweep(self.now)
@@ -145,8 +157,9 @@ class Purse:
     async def ledger(self) -> dict[tuple[str, str], int]:
         """What stands in the journal, by party and purpose; accounts at zero are left out."""
         rows = await self.pool.fetch(
-            "SELECT party, purpose, sum(amount_minor)::bigint AS minor FROM entry JOIN account USING (account_id)"
-            " WHERE currency = $1 GROUP BY party, purpose HAVING sum(amount_minor) <> 0",
+            "SELECT party, purpose, sum(amount_minor)::bigint AS minor"
+            " FROM entry JOIN account USING (account_id) WHERE currency = $1"
+            " GROUP BY party, purpose HAVING sum(amount_minor) <> 0",
             self.currency,
         )
         return {(row["party"], row["purpose"]): row["minor"] for row in rows}
