@@ -67,6 +67,8 @@ async def test_every_page_fits_its_window_and_nothing_complains(house: House) ->
         "money-discrepancies": "/money/discrepancies",
         "money-discrepancies-all": "/money/discrepancies?state=all",
         "money-discrepancy": "/money/discrepancies/1",
+        "money-campaigns": "/money/campaigns",
+        "money-campaign": "/money/campaigns/telling",
     }
     too_wide = {}
     for width in WIDTHS:

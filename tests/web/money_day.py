@@ -7,8 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from core.campaigns.campaign import Budget, Campaign, Guards, Limits, Pays, PaysKind, Reward
+from core.campaigns.granting import Granting
+from core.campaigns.paying import Payer
+from core.campaigns.publishing import publish, stop
 from core.money.after_sale import AfterSale
-from core.money.booking import Booker, Booking, BookingKind
+from core.money.booking import Booker
 from core.money.ledger import Ledger, publish_plan
 from core.money.money import Money
 from core.money.payouts import ToldLine, keep_lines
@@ -25,15 +29,16 @@ from core.money.plans.rules import (
     Short,
     Vesting,
 )
-from core.money.posting import Posting
 from core.money.statements.book import StatementBook
 from core.money.statements.importing import save_mapping
 from core.money.statements.mapping import read_mapping
 from core.money.statements.settling import DiscrepancyDesk
 from core.money.statements.terms import MatchTerms, Resolution
 from core.types import ChannelId, OrderId
+from core.wallets.points import Points
+from core.wallets.wallets import Wallets
 from tests.factories import terms_of
-from tests.web.bench import Room, add_codes
+from tests.web.bench import Room, add_codes, until
 
 _HOUR = timedelta(hours=1)
 FILE = (
@@ -91,14 +96,16 @@ def lossy_plan() -> Plan:
 async def live_money_day(room: Room, folder: Path) -> MoneyDay:
     """Sell, refund, reward, and hear from the channels."""
     await add_codes(room, folder, 14, "艾达 Ada Lovelace & Sons Trading GmbH", "ADA")
-    plain = [await room.sell(f"A-{number}") for number in range(1, 7)]
+    await publish_campaigns(room)
+    buyers = ("ann", "李雷", "ann", "bo", "ann", "cy")
+    plain = [await room.sell(f"A-{number}", buyer=buyer) for number, buyer in enumerate(buyers, 1)]
     await _sell_under(room, "hasty", rich_plan())
     rich = [await room.sell(f"H-{number}", "hasty", count=3) for number in range(1, 4)]
     await _sell_under(room, "hasty", lossy_plan())
     lossy = await room.sell("H-9", "hasty")
     await _refund(room, OrderId(rich[0]), OrderId(plain[5]))
-    await _reward(room)
     await _hear(room)
+    await _grant(room)
     async with room.pool.acquire() as conn, conn.transaction():
         mapping = read_mapping(
             {
@@ -114,7 +121,8 @@ async def live_money_day(room: Room, folder: Path) -> MoneyDay:
 
 
 async def differ(room: Room) -> None:
-    """A channel tells one sale that we do not know."""
+    """A channel tells one sale that we do not know; campaigns are there."""
+    await publish_campaigns(room)
     await _tell(room, "answering", [_told("x-1", "sale", 999, "X-1")], timedelta(days=14))
 
 
@@ -137,19 +145,46 @@ async def _refund(room: Room, in_part: OrderId, whole: OrderId) -> None:
         await after.refund_units(conn, whole, 1, 1, now, actor="ann", reason="buyer withdrew")
 
 
-async def _reward(room: Room) -> None:
-    bookings = [
-        Booking(
-            BookingKind.REBATE,
-            (
-                Posting("operator", "spring", "rebate", minor, "EUR"),
-                Posting("buyer", f"b{number}", purpose, -minor, "EUR"),
-            ),
-        )
-        for number, (minor, purpose) in enumerate([(250, "wallet"), (120, "wallet_pending"), (400, "points")])
-    ]
+async def publish_campaigns(room: Room) -> None:
+    """One that gives back a tenth, twice a buyer at most; one that is over its budget soon; one stopped."""
+    now = datetime.now(UTC)
+    buyer = Party.parse("buyer")
+    wallet = Pays(PaysKind.WALLET)
+    guards = Guards(
+        margin_warn_ppm=300_000, margin_stop_ppm=None, lifetime_ppm=None, minimum_order_minor=2_000
+    )
+
+    def campaign(name: str, rule: Rule, budget: Budget, limits: Limits) -> Campaign:
+        dates = (now - timedelta(days=3), now + timedelta(days=20))
+        return Campaign(name, "EUR", *dates, budget, (Reward(rule, wallet),), limits=limits, guards=guards)
+
+    made = (
+        campaign(
+            "telling",
+            Rule("a tenth back", buyer, rate_ppm=100_000),
+            Budget(5_000, 2_000),
+            Limits(grants_per_account=2),
+        ),
+        campaign("spring-全返", Rule("all back", buyer, fixed_minor=2_000), Budget(5_000), Limits()),
+        campaign("stopped", Rule("five", buyer, fixed_minor=500), Budget(100_000), Limits()),
+    )
     async with room.pool.acquire() as conn, conn.transaction():
-        await Booker(room.pool).post(conn, bookings, datetime.now(UTC))
+        for each in made:
+            await publish(conn, each, actor="ann", reason="autumn", now=now)
+        await stop(conn, "stopped", actor="ann", reason="too dear: 太贵", now=now)
+
+
+async def _grant(room: Room) -> None:
+    """As the daemon does; granting waits for whoever writes on the server."""
+    booker = Booker(room.pool)
+    payer = Payer(Wallets(room.pool, booker), Points(room.pool, {}, booker), None, booker)
+    granting = Granting(room.pool, payer, lambda: datetime.now(UTC))
+
+    async def granted() -> bool:
+        await granting.work()
+        return bool(await room.pool.fetchval("SELECT count(*) >= 5 FROM campaign_refusal"))
+
+    await until(granted)
 
 
 async def _hear(room: Room) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 
 from core.views.ledger import ExplainedLine
+from core.views.money_campaigns import CampaignDay
 from core.views.money_split import SplitLine
 from core.views.money_standing import (
     DEBIT,
@@ -21,12 +22,14 @@ from core.views.money_standing import (
     by_standing,
     standing_of,
 )
+from web.console.pictures import Gauge, part_gauge
 
 _LEAST_WIDTH = 0.4
 # Rows of what we have, before those of what others have.
 OURS = "ours"
 _KINDS = (OURS, "channel", "operator", "consignor", "referrer", "party", "budget", "buyer")
 _TONES = 6
+_FEWEST_DAYS = 14
 # Among which rows, the party, its name.
 _Whose = tuple[str, str, str]
 
@@ -303,3 +306,38 @@ def _fall(name: str, whole_minor: int, steps: Sequence[tuple[str, str, int, str,
 
 def _width(minor: int, scale: float) -> float:
     return round(max(abs(minor) * scale, _LEAST_WIDTH if minor else 0.0), 2)
+
+
+@dataclass(frozen=True, slots=True)
+class DayColumn:
+    """What a day gave, upwards, and what of it came back, as a column of a strip."""
+
+    x: float
+    width: float
+    height: float
+    back: float
+    day: CampaignDay
+
+
+def day_columns(days: Sequence[CampaignDay]) -> tuple[DayColumn, ...]:
+    """A column for each day from the first to the last, those without a grant left empty."""
+    if not days:
+        return ()
+    first = days[0].day
+    step = 100 / max((days[-1].day - first).days + 1, _FEWEST_DAYS)
+    most = max(max(day.granted_minor, day.returned_minor) for day in days) or 1
+    return tuple(
+        DayColumn(
+            x=round((day.day - first).days * step, 2),
+            width=round(step * 0.8, 2),
+            height=round(100 * day.granted_minor / most, 2),
+            back=round(100 * day.returned_minor / most, 2),
+            day=day,
+        )
+        for day in days
+    )
+
+
+def budget_gauge(used_minor: int, budget_minor: int) -> Gauge:
+    """How much of a budget is used up; the line is its end."""
+    return part_gauge(used_minor / max(budget_minor, 1))

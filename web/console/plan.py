@@ -10,6 +10,7 @@ from web.console import (
     actions,
     alert_actions,
     alert_pages,
+    money_campaigns,
     money_discrepancies,
     money_pages,
     money_statement_pages,
@@ -70,6 +71,8 @@ PAGES = (
     Page("/money/statements/{statement_id}", Right.MONEY, money_statement_pages.statement),
     Page("/money/discrepancies", Right.MONEY, money_discrepancies.inbox),
     Page("/money/discrepancies/{discrepancy_id}", Right.MONEY, money_discrepancies.discrepancy),
+    Page("/money/campaigns", Right.MONEY, money_campaigns.campaign_list),
+    Page("/money/campaigns/{name}", Right.MONEY, money_campaigns.campaign),
 )
 ACTIONS = (
     Action("/channels/{name}/pause", Right.OPERATE, actions.pause),

@@ -145,6 +145,7 @@ class Renderer:
             part_gauge=pictures.part_gauge,
             alert_gauge=pictures.alert_gauge,
             share_bars=money_drawing.share_bars,
+            budget_gauge=money_drawing.budget_gauge,
         )
 
     def page(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from web.console.giving_words import GIVING
 from web.console.money_words import MONEY
 from web.console.offer_words import OFFERS
 
 ENGLISH: Mapping[str, str] = {
     **OFFERS,
     **MONEY,
+    **GIVING,
     "language": "en",
     "product": "consignd",
     "skip": "Skip to the content",
