@@ -34,7 +34,7 @@ WHERE name = $1::text
 
 -- name: lock_joins
 -- With whoever says who brought whom: both read the ways from person to person.
-SELECT pg_advisory_xact_lock(7704, 0)
+SELECT pg_advisory_xact_lock(7709, 0)
 
 -- name: person
 SELECT buyer.buyer_id, buyer.name

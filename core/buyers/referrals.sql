@@ -29,7 +29,7 @@ JOIN LATERAL (
 
 -- name: lock_buyer_referral
 -- Nobody else may say who brought him, or join him with another, until ours is committed.
-SELECT pg_advisory_xact_lock(7704, 0)
+SELECT pg_advisory_xact_lock(7709, 0)
 
 -- name: standing_referral
 -- What stands of a person's names at a moment: the one that was brought first.

@@ -1,6 +1,6 @@
 -- name: lock_keys
 -- One at a time opens a vault or starts a rotation.
-SELECT pg_advisory_xact_lock(7702, 0)
+SELECT pg_advisory_xact_lock(7707, 0)
 
 -- name: recorded_keys
 SELECT key_id, check_value FROM sealing_key

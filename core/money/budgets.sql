@@ -1,5 +1,5 @@
 -- name: lock_budget
-SELECT pg_advisory_xact_lock(7731, hashtext($1::text))
+SELECT pg_advisory_xact_lock(7711, hashtext($1::text))
 
 -- name: standing
 -- What stands on a budget's account: credit is what is set aside.

@@ -20,7 +20,7 @@ WHERE order_line.order_id = ANY ($1::bigint[])
 
 -- name: lock_buyer
 -- Nobody else may find out which order of this buyer's it is until ours is committed.
-SELECT pg_advisory_xact_lock(7703, hashtext($1::text))
+SELECT pg_advisory_xact_lock(7708, hashtext($1::text))
 
 -- name: orders_of_buyer
 -- How many of a person's orders were delivered before, on all channels.

@@ -119,6 +119,16 @@ def _assembled(node: ast.AST) -> str:
             return ""
 
 
+def test_each_room_has_numbers_of_its_own_for_its_locks() -> None:
+    rooms: dict[str, set[Path]] = {}
+    for path in sorted((ROOT / "core").rglob("*.sql")):
+        for number in re.findall(r"advisory\w*lock\(\s*(\d+),", path.read_text()):
+            rooms.setdefault(number, set()).add(path.parent)
+    shared = {number: sorted(map(str, found)) for number, found in rooms.items() if len(found) > 1}
+    assert not shared, "two rooms would wait for each other"
+    assert len(rooms) > 5
+
+
 def test_the_names_of_our_rooms_are_ours_alone() -> None:
     owners = packages_distributions()
     assert {room: set(owners.get(room, ())) for room in ROOMS} == {room: {"consignd"} for room in ROOMS}

@@ -6,7 +6,7 @@ ORDER BY version DESC
 LIMIT 1
 
 -- name: lock_mappings
-SELECT pg_advisory_xact_lock(7704, 0)
+SELECT pg_advisory_xact_lock(7710, 0)
 
 -- name: add_mapping
 INSERT INTO statement_mapping (name, version, mapping, saved_by, saved_at)
