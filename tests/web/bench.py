@@ -174,7 +174,7 @@ class Silent(Connector[Options]):
 def _order(ref: str, told: Mapping[str, str], payment: Payment) -> ChannelOrder:
     price = Money(int(told.get("price", "2500")), "EUR")
     line = OrderLine(LineRef("1"), ListingRef(told.get("listing", "L1")), int(told.get("count", "1")), price)
-    return ChannelOrder(OrderRef(ref), payment, [line], datetime.now(UTC))
+    return ChannelOrder(OrderRef(ref), payment, [line], datetime.now(UTC), buyer_ref=told.get("buyer"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,9 +236,9 @@ class Room:
         async with self.http.post(url, data=body, headers={"X-Word": word}) as answer:
             return await Answer.of(answer)
 
-    async def sell(self, ref: str, channel: str = "answering", count: int = 1) -> int:
+    async def sell(self, ref: str, channel: str = "answering", count: int = 1, **more: str) -> int:
         """An order sold and provided through the answering channel; its id."""
-        await self.tell(channel, "reserve", ref, count=str(count))
+        await self.tell(channel, "reserve", ref, count=str(count), **more)
         await self.tell(channel, "provide", ref)
         order_id: int = await self.pool.fetchval(
             "SELECT order_id FROM channel_order WHERE order_ref = $1", ref
