@@ -16,7 +16,7 @@ _STANDING = _SQL["standing"]
 _MONTHS = _SQL["months"]
 _FLOWS = _SQL["channel_flows"]
 
-_HELD = frozenset({"held", "pending", "wallet_pending"})
+_HELD = frozenset({"held", "pending", "reserve", "wallet_pending"})
 _OURS = frozenset({"receivable", "balance", "bank", "claim"})
 _IN_BETWEEN = frozenset({"conversion", "discrepancy"})
 _RESULTS = frozenset({"channel", "operator"})
