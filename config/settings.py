@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from config.alerts import Alerts, unknown_routes
 from config.buyers import Buyers, Segment, TaxRate, unknown_tax_channels
+from config.coupons import CouponSeries, unknown_coupon_names
 from config.fields import Name
 from config.group_buying import GroupOffer, unknown_group_channels
 from config.guard import Drift, Guard
@@ -100,6 +101,7 @@ class Settings(BaseSettings):
     buyers: Buyers = Buyers()
     segments: dict[Name, Segment] = {}
     group_offers: dict[Name, GroupOffer] = {}
+    coupons: dict[Name, CouponSeries] = {}
     channels: dict[Name, Channel] = {}
 
     _origins: Origins | None = PrivateAttr(default=None)
@@ -150,6 +152,7 @@ class Settings(BaseSettings):
         refusals += [*unknown_choices(written), *unknown_channels(written)]
         refusals += unknown_group_channels(written)
         refusals += unknown_tax_channels(written)
+        refusals += unknown_coupon_names(written)
         # The library takes names with a leading underscore for arguments of its own.
         hidden = [name for name in written if name.startswith("_")]
         refusals += [((name,), unknown_key(name, tuple(cls.model_fields))) for name in hidden]

@@ -24,11 +24,16 @@ from core.errors import ConsigndError, UnknownChannel
 from core.offers.closures.guarding import Guard
 from core.offers.drift.reconciling import Reconciliation
 from core.offers.history.measuring import Measuring
+from core.offers.terms import ChannelTerms
 from core.types import ChannelId
 from scheduler.alert_terms import console_url, watch
 from scheduler.composition import Channels, Core, utc_now
+from scheduler.coupon_terms import open_coupons
 from scheduler.driver import ChannelDriver, Drive, Pace
 from scheduler.loops.alert import AlertDesk, AlertMetrics
+from scheduler.loops.campaigns import add_campaigns
+from scheduler.loops.coupons import add_coupon_sweep
+from scheduler.loops.groups import add_group_sweep
 from scheduler.loops.measure import MEASURE_SECONDS, Measurer
 from scheduler.loops.prices import PricePace, add_price_sweeps
 from scheduler.loops.seal import Sealer
@@ -36,8 +41,9 @@ from scheduler.loops.splits import add_split_sweep
 from scheduler.loops.wallets import add_wallet_sweep
 from scheduler.metrics import LoopMetrics
 from scheduler.notify import Messenger
+from scheduler.plan_watch import PlanWatch
 from scheduler.points_terms import programmes
-from scheduler.split_plans import draft_plan
+from scheduler.split_plans import draft_plan, published_names
 from scheduler.statement_terms import match_terms
 from scheduler.terms import bound_permille, pull_seconds
 from scheduler.tokens import api_tokens
@@ -87,7 +93,11 @@ class Daemon:
             add_price_sweeps(self._timetable, self._core.pool, self._settings)
             add_split_sweep(self._timetable, self._core.pool, self._core.ledger, self._channels.terms())
             add_wallet_sweep(self._timetable, self._core.pool)
+            add_campaigns(self._timetable, self._core, open_coupons(self._core))
+            add_coupon_sweep(self._timetable, self._core.pool, open_coupons(self._core))
+            add_group_sweep(self._timetable, self._core.pool, self._channels.terms(), self.wake)
             Sealer(self._core.pool).on(self._timetable)
+            PlanWatch(self._core, self._channels).on(self._timetable)
             if self._settings.alerts.enabled:
                 desk, alerts = self._alert_desk(), self._settings.alerts
                 await stack.enter_async_context(desk.on(self._timetable, alerts.sweep_seconds))
@@ -136,7 +146,13 @@ class Daemon:
             _log.warning("lease.not_given_up", error=type(error).__name__)
 
     async def _drive(self, held: set[ChannelId]) -> None:
-        lost = [channel_id for channel_id in self._drivers if channel_id not in held]
+        terms = self._channels.terms()
+        # A driver with terms that have changed makes room for another at once.
+        lost = [
+            channel_id
+            for channel_id, driver in self._drivers.items()
+            if channel_id not in held or driver.terms is not terms[channel_id]
+        ]
         await asyncio.gather(*(self._drivers.pop(channel_id).stop() for channel_id in lost))
         for channel_id in sorted(held - set(self._drivers)):
             driver = self._make_driver(channel_id)
@@ -228,6 +244,10 @@ class Daemon:
         finally:
             await runner.cleanup()
 
+    def driven_terms(self) -> dict[ChannelId, ChannelTerms]:
+        """The terms by which each channel is driven that we drive now."""
+        return {channel_id: driver.terms for channel_id, driver in self._drivers.items()}
+
     def services(self) -> Services:
         """What the web room works with."""
         core, settings = self._core, self._settings
@@ -253,7 +273,9 @@ class Daemon:
             metrics=self.registry,
             upload_dir=upload_dir,
             read_plan=draft_plan,
+            publishable=published_names(settings),
             programmes=programmes(settings),
+            coupons=open_coupons(core),
             secure_cookies=(settings.web.public_url or "").startswith("https"),
         )
 

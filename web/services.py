@@ -13,6 +13,7 @@ from connectors.kit.connector import Connector, Options
 from core.codes.allocator import Allocator
 from core.codes.custody import CodeOpener
 from core.codes.importer import Importer
+from core.coupons.coupons import Coupons
 from core.db.pool import Pool
 from core.money.plans.lint import DraftPlan
 from core.offers.closures.guarding import Guard
@@ -72,6 +73,9 @@ class Services:
     upload_dir: Path
     # Reads a split plan's TOML, and lints it.
     read_plan: Callable[[str], DraftPlan]
+    # Plans that settings leave to whoever publishes, and the currencies each has to serve.
+    publishable: Mapping[str, frozenset[str]]
+    coupons: Coupons
     # Whether browsers reach the console over https: then its cookie never travels without.
     secure_cookies: bool = False
     # Programmes of points by their names.

@@ -72,7 +72,7 @@ class BulkPress:
         if not 1 <= wanted <= MOST_AT_ONCE:
             raise InvalidInput(f"coupons {series}: issue 1 to {MOST_AT_ONCE:,} at once, not {wanted:,}")
         async with self._pool.acquire() as conn, conn.transaction():
-            terms = (await self._press.find_series(conn, series)).terms
+            terms = (await self._press.find_series(conn, series, now)).terms
             if segment is not None and terms.segments and segment not in terms.segments:
                 allowed = ", ".join(sorted(terms.segments))
                 raise InvalidInput(f"coupons {series}: are for {allowed}, not for the segment {segment}")
@@ -105,7 +105,7 @@ class BulkPress:
         for wanted in _steps(issue, buyers):
             async with self._pool.acquire() as conn, conn.transaction():
                 await conn.fetchrow(_LOCK_ISSUE, issue_id)
-                published = await self._press.find_series(conn, issue.series)
+                published = await self._press.find_series(conn, issue.series, now)
                 await self._press.add(conn, published, wanted, now, issue_id)
             if progress is not None:
                 progress(len(wanted))

@@ -34,7 +34,7 @@ class Coupons:
         self.sweep = CouponSweep(pool, self.checkout)
 
     async def publish(self, conn: Connection, now: datetime) -> None:
-        """Make known what settings say of series; once, when the program starts."""
+        """Make known what settings say: budgets hold from then on, other terms for what is issued."""
         await self._press.publish(conn, now)
 
     async def issue(

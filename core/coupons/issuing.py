@@ -81,14 +81,16 @@ class CouponPress:
         written = series_to_json(terms)
         await conn.execute(_ADD_SERIES, series_id, terms.name, version, written, key.key_id, key.wrapped, now)
 
-    async def find_series(self, conn: Connection, name: str) -> Published:
-        """The latest version of a series that settings still name. InvalidInput for any other."""
+    async def find_series(self, conn: Connection, name: str, now: datetime) -> Published:
+        """A series as settings have it, published where it was not. InvalidInput for any other."""
         if name not in self._series:
             others = f": there are {', '.join(sorted(self._series))}" if self._series else ""
             raise InvalidInput(f"no series of coupons is named {name}{others}; write [coupons.{name}]")
         row = await conn.fetchrow(_LATEST_SERIES, name)
-        if row is None:
-            raise InvalidInput(f"the series {name} was never published: start the daemon, which does")
+        if row is None or _published(row).terms != self._series[name]:
+            await self.publish(conn, now)
+            row = await conn.fetchrow(_LATEST_SERIES, name)
+        assert row is not None, "a series is never deleted"
         return _published(row)
 
     async def issue(
@@ -99,7 +101,7 @@ class CouponPress:
         InvalidInput: the series is not one of ours, is over, or is personal and nobody is named.
         ReferenceReused: for that reason somebody has a coupon of another series, or somebody else has it.
         """
-        published = await self.find_series(conn, series)
+        published = await self.find_series(conn, series, now)
         row = await conn.fetchrow(_COUPON_OF_SOURCE, source.kind, source.ref)
         if row is None:
             await self.add(conn, published, [(buyer, source)], now)

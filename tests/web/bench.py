@@ -33,6 +33,8 @@ from core.codes.custody import CodeOpener
 from core.codes.importer import Importer, ImportOrder
 from core.codes.keys import Keyring
 from core.codes.vault_store import open_vault
+from core.coupons.coupons import Coupons
+from core.coupons.series import CouponKind, Series
 from core.db.pool import Pool
 from core.money.ledger import Ledger, publish_plan
 from core.money.money import Money
@@ -74,6 +76,7 @@ from web.app import create_app
 from web.services import Readiness, ServedChannel, Services
 
 SECRET = "the channel's own word"
+COUPONS = Series("spring", CouponKind.PERCENT, "EUR", rate_ppm=100_000)
 TOKENS = {role: f"token-of-{role}-0123456789abcdef" for role in Role}
 SKU = "STEAM-EUR-20"
 NO_RISK = RiskRule()
@@ -336,6 +339,7 @@ async def _build(pool: Pool, folder: Path, http: ClientSession, title: str, risk
         upload_dir=upload_dir,
         read_plan=draft_plan,
         publishable={"draft": frozenset({"EUR"})},
+        coupons=Coupons(pool, vault, {"spring": COUPONS}),
     )
     room = Room(services, http, "", sku)
     return room
