@@ -14,9 +14,8 @@ _MOST_DIGITS = 9
 
 
 def _as_text(value: object) -> object:
-    if isinstance(value, float):
-        raise ValueError('not exact: write it in quotes, such as "0.5" or "1/3"')
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    # The file's decimals are read exactly, so they need no quotes; fractions do.
+    return str(value) if isinstance(value, int | Decimal) and not isinstance(value, bool) else value
 
 
 def _exact(text: str) -> str:

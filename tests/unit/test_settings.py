@@ -135,13 +135,13 @@ def test_a_channel_overrides_only_what_it_says(write: Write) -> None:
 
 def test_all_mistakes_of_a_file_are_told_at_once_in_its_order(write: Write) -> None:
     file = write(
-        'prot = 1\n_env_file = "x"\ndatabase_url = { env = "NOPE" }\n[web]\nport = "abc"\n'
+        'xyzzy = 1\n_env_file = "x"\ndatabase_url = { env = "NOPE" }\n[web]\nport = "abc"\n'
         '[channels.eneba]\nconnector = "eneba"\ncurrency = "eur"\npol_interval = 3\nstock = { share = 1.5 }\n'
         'options = { client_secret = { file = "gone" }, region = { env = "NOWHERE" } }\n'
     )
     found = refusal(file, CONSIGND_LOG__LEVLE="x", CONSIGND_SYNC="{")
     assert found == [
-        f"consignd.toml:1: prot: unknown key; known here: {KNOWN}",
+        f"consignd.toml:1: xyzzy: unknown key; known here: {KNOWN}",
         f"consignd.toml:2: _env_file: unknown key; known here: {KNOWN}",
         "consignd.toml:3: database_url: the environment has no NOPE: set NOPE, "
         'or point to { file = "/run/secrets/..." }',
@@ -324,10 +324,10 @@ def test_a_byte_order_mark_and_windows_line_ends_are_read(write: Write) -> None:
 def test_a_variable_with_our_prefix_that_sets_nothing_is_a_warning(write: Write) -> None:
     file = write('database_url = { env = "CONSIGND_DSN" }\n')
     found = Settings.load(
-        file, {"CONSIGND_DSN": "postgresql://h/d", "CONSIGND_PORT": "1", "CONSIGND_WEBB__PORT": "1"}
+        file, {"CONSIGND_DSN": "postgresql://h/d", "CONSIGND_XYZZY": "1", "CONSIGND_WEBB__PORT": "1"}
     )
     assert [str(warning) for warning in found.warnings] == [
-        f"CONSIGND_PORT: sets nothing; unknown key; known here: {KNOWN}",
+        f"CONSIGND_XYZZY: sets nothing; unknown key; known here: {KNOWN}",
         "CONSIGND_WEBB__PORT: sets nothing; unknown key; did you mean web?",
     ]
 
