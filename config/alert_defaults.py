@@ -31,6 +31,7 @@ DEFAULT_RULES: tuple[Mapping[str, object], ...] = (
     {"name": "guard-closed", "metric": "guard_closed", "cross": 0},
     {"name": "orders-stuck", "metric": "orders_stuck", "cross": 0, "severity": "critical"},
     {"name": "orders-held", "metric": "orders_held", "cross": 0, "after_seconds": 3600},
+    {"name": "refunds-owed", "metric": "refunds_owed", "cross": 0},
     {"name": "reservations-refused", "metric": "reservations_refused", "cross": 5, "clear": 1},
     {"name": "oversold", "metric": "oversell", "cross": 0, "severity": "critical"},
     {"name": "ledger-imbalance", "metric": "ledger_imbalance", "cross": 0, "severity": "critical"},

@@ -35,6 +35,7 @@ Metric = Literal[
     "guard_closed",
     "orders_stuck",
     "orders_held",
+    "refunds_owed",
     "reservations_refused",
     "oversell",
     "ledger_imbalance",

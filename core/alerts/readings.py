@@ -31,6 +31,7 @@ _DRIFTS = _SQL["drifts"]
 _PROVIDES = _SQL["provides"]
 _GUARDS = _SQL["guards"]
 _PRICES_HELD = _SQL["prices_held"]
+_REFUNDS_OWED = _SQL["refunds_owed"]
 _RATES = _SQL["rates"]
 _DAY_SECONDS = 86_400.0
 # Days of sales that a usual level must be made of before a share of it says anything.
@@ -194,6 +195,16 @@ async def _imbalance(conn: Connection, measure: Measure, view: View) -> list[Rea
     return [Reading(HOUSE, float(row["transactions"]), {"first_id": row["first_id"]})]
 
 
+async def _refunds_owed(conn: Connection, measure: Measure, view: View) -> list[Reading]:
+    rows = await conn.fetch(_REFUNDS_OWED)
+    return [
+        _of_channel(
+            row["channel"], row["owed"], {"first_ref": row["first_ref"], "first_at": _moment(row["first_at"])}
+        )
+        for row in rows
+    ]
+
+
 async def _prices_held(conn: Connection, measure: Measure, view: View) -> list[Reading]:
     rows = await conn.fetch(_PRICES_HELD)
     return [_of_channel(row["channel"], row["held"], {"first_at": _moment(row["first_at"])}) for row in rows]
@@ -324,6 +335,7 @@ _TAKERS: Mapping[Metric, Taker] = {
     Metric.RESERVATIONS_REFUSED: _refused,
     Metric.LEDGER_IMBALANCE: _imbalance,
     Metric.PRICES_HELD: _prices_held,
+    Metric.REFUNDS_OWED: _refunds_owed,
     Metric.RATE_AGE_SECONDS: _rate_age,
     Metric.CHANNEL_DOWN_SECONDS: _channel_down,
     Metric.PAYOUT_LATE_DAYS: _payout_late,

@@ -110,7 +110,14 @@ judged AS (
     SELECT waiting.*,
         waiting.state <> 'held' AND waiting.due_at < $1::timestamptz - $2::interval
             AND waiting.since < $1::timestamptz - $2::interval AS stuck,
-        waiting.state = 'held' AND waiting.since < $1::timestamptz - $2::interval AS held,
+        -- One that has a seat waits for its group, not for a person.
+        waiting.state = 'held' AND waiting.since < $1::timestamptz - $2::interval
+            AND NOT EXISTS (
+                SELECT FROM group_seat
+                WHERE group_seat.channel_id = waiting.channel_id
+                    AND group_seat.order_ref = waiting.order_ref
+                    AND group_seat.state IN ('waiting', 'seated')
+            ) AS held,
         waiting.state = 'parked' AS without_codes
     FROM waiting
 )
@@ -123,6 +130,28 @@ SELECT channel.name AS channel,
     (array_agg(judged.order_ref ORDER BY judged.since) FILTER (WHERE judged.without_codes))[1] AS first_without_codes
 FROM channel
 LEFT JOIN judged ON judged.channel_id = channel.channel_id
+GROUP BY channel.name
+ORDER BY channel.name
+
+-- name: refunds_owed
+-- Orders that have ended while their channel did not give the money back.
+SELECT channel.name AS channel, count(owed.order_ref)::bigint AS owed, min(owed.decided_at) AS first_at,
+    (array_agg(owed.order_ref ORDER BY owed.decided_at) FILTER (WHERE owed.order_ref IS NOT NULL))[1] AS first_ref
+FROM channel
+LEFT JOIN (
+    SELECT refund_due.channel_id, refund_due.order_ref, refund_due.decided_at
+    FROM refund_due
+    JOIN channel_order ON channel_order.channel_id = refund_due.channel_id
+        AND channel_order.order_ref = refund_due.order_ref
+    JOIN LATERAL (
+        SELECT order_move.to_state
+        FROM order_move
+        WHERE order_move.order_id = channel_order.order_id
+        ORDER BY order_move.move_no DESC
+        LIMIT 1
+    ) last ON last.to_state = 'cancelled'
+    WHERE refund_due.settled_at IS NULL
+) owed ON owed.channel_id = channel.channel_id
 GROUP BY channel.name
 ORDER BY channel.name
 

@@ -28,6 +28,7 @@ class Metric(StrEnum):
     GUARD_CLOSED = "guard_closed"
     ORDERS_STUCK = "orders_stuck"
     ORDERS_HELD = "orders_held"
+    REFUNDS_OWED = "refunds_owed"
     RESERVATIONS_REFUSED = "reservations_refused"
     OVERSELL = "oversell"
     LEDGER_IMBALANCE = "ledger_imbalance"
