@@ -132,6 +132,10 @@ _PLACES = {
         "scheduler.cli.discrepancies:discrepancies",
         "Show and settle what channels tell otherwise than we do.",
     ),
+    "campaigns": Place(
+        "scheduler.cli.campaigns:campaigns",
+        "Campaigns: what buyers and referrers get back, and why; publish and stop them.",
+    ),
     "splits": Place("scheduler.cli.splits:splits", "Look at split plans: who gets what of a sale."),
     "budgets": Place(
         "scheduler.cli.budgets:budgets", "Show and spend what split plans set aside, such as budget:traffic."

@@ -234,8 +234,8 @@ async def test_coupon(pool: Pool) -> None:
     assert [row["source_ref"] for row in coupons] == [f"coupon/{order.order_id}/thanks#1"]
     await bench.refund(order, 1000)
     await bench.work()
-    assert await bench.pool.fetchval("SELECT count(*) FROM coupon_end") == 0
+    assert await bench.pool.fetchval("SELECT count(*) FROM coupon_revocation") == 0
     await bench.refund(order)
     await bench.work()
-    assert await bench.pool.fetchval("SELECT kind FROM coupon_end") == "revoked"
+    assert await bench.pool.fetchval("SELECT count(*) FROM coupon_revocation") == 1
     assert await bench.pool.fetchval("SELECT spent_minor FROM campaign") == 0
