@@ -28,6 +28,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.day
 	$(BIN)/python -m benchmarks.ledger
+	$(BIN)/python -m benchmarks.money
 
 # Writes both requirement files anew from pyproject.toml: versions and hashes, no index addresses.
 lock: $(VENV)/.dev
