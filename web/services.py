@@ -10,12 +10,15 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 
 from connectors.kit.connector import Connector, Options
+from core.buyers.marks import MarkKey
+from core.campaigns.draft import CampaignDraft
 from core.codes.allocator import Allocator
 from core.codes.custody import CodeOpener
 from core.codes.importer import Importer
 from core.coupons.coupons import Coupons
 from core.db.pool import Pool
 from core.money.plans.lint import DraftPlan
+from core.money.settlement.terms import SettlementTerms
 from core.offers.closures.guarding import Guard
 from core.offers.outbox import Outbox
 from core.offers.terms import ChannelTerms
@@ -73,13 +76,19 @@ class Services:
     upload_dir: Path
     # Reads a split plan's TOML, and lints it.
     read_plan: Callable[[str], DraftPlan]
+    # The same of a campaign's TOML.
+    read_campaign: Callable[[str], CampaignDraft]
     # Plans that settings leave to whoever publishes, and the currencies each has to serve.
     publishable: Mapping[str, frozenset[str]]
     coupons: Coupons
     # Whether browsers reach the console over https: then its cookie never travels without.
     secure_cookies: bool = False
+    # Turns what buyers leave into keyed hashes; None where nothing of it is taken.
+    mark_key: MarkKey | None = None
     # Programmes of points by their names.
     programmes: Mapping[str, Programme] = field(default_factory=dict)
+    # How payees are settled.
+    settlement: SettlementTerms = field(default_factory=SettlementTerms)
 
     def terms(self) -> dict[ChannelId, ChannelTerms]:
         """The terms of all configured channels."""

@@ -23,6 +23,7 @@ from tests.browser.visitor import WIDTHS, Visitor, browse, open_visitor
 from tests.database import TestServer
 from tests.web.bench import open_room
 from tests.web.money_day import FILE, MoneyDay, live_money_day
+from web.access import Role
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -32,6 +33,7 @@ class House:
     """One browser on one house, for the whole module."""
 
     visitor: Visitor
+    finance: Visitor
     day: MoneyDay
 
 
@@ -45,8 +47,11 @@ async def house(
     try:
         async with browse() as browser, open_room(pool, folder) as room:
             day = await live_money_day(room, folder)
-            async with open_visitor(browser, room, ListingId(1)) as visitor:
-                yield House(visitor, day)
+            async with (
+                open_visitor(browser, room, ListingId(1)) as visitor,
+                open_visitor(browser, room, ListingId(1), Role.FINANCE) as finance,
+            ):
+                yield House(visitor, finance, day)
     finally:
         pool.terminate()
         await database_server.drop(name)
@@ -67,6 +72,8 @@ async def test_every_page_fits_its_window_and_nothing_complains(house: House) ->
         "money-discrepancies": "/money/discrepancies",
         "money-discrepancies-all": "/money/discrepancies?state=all",
         "money-discrepancy": "/money/discrepancies/1",
+        "money-settlements": "/money/settlements",
+        "money-settlement": "/money/settlements/1",
         "money-campaigns": "/money/campaigns",
         "money-campaign": "/money/campaigns/telling",
     }
@@ -213,6 +220,51 @@ async def test_two_that_are_each_other_s_other_side_settle_one_another(house: Ho
     await act.locator("button").click()
     assert "25.00 EUR settled" in await visitor.notice()
     assert await pool.fetchval("SELECT state FROM discrepancy WHERE discrepancy_id = $1", twice) == "resolved"
+
+
+async def test_a_settlement_needs_a_second_person_and_is_paid_by_entries(house: House) -> None:
+    finance, admin, pool = house.finance, house.visitor, house.visitor.room.pool
+    await finance.open("/money/settlements")
+    row = finance.page.locator("#owed tbody tr", has=finance.page.get_by_text("Mei", exact=True))
+    owed = await _minor(row.locator("td[data-label='In none yet']"))
+    await row.get_by_role("button", name="Draw up").click()
+    assert "consignor/Mei is drawn up" in await finance.notice()
+    number = int(finance.page.url.rpartition("/")[2])
+    await finance.decide("Approve", "it is mine, so it is right")
+    await expect(finance.page.locator("main")).to_contain_text("somebody else has to approve it")
+    assert await pool.fetchval("SELECT state FROM settlement WHERE settlement_id = $1", number) == "draft"
+    await admin.open(f"/money/settlements/{number}")
+    await admin.decide("Approve", "looked through: 同意")
+    assert "may be paid" in await admin.notice()
+    await expect(admin.page.locator("#approvals")).to_contain_text("同意")
+    act = admin.page.locator("details.act", has=admin.page.get_by_text("Paid", exact=True))
+    await act.locator("summary").click()
+    await act.locator("input[name=paid_on]").fill(f"{datetime.now(UTC):%Y-%m-%dT%H:%M}")
+    await act.locator("input[name=payment_ref]").fill("SEPA 2026-11/7")
+    await act.locator("button").click()
+    assert "left the bank" in await admin.notice()
+    await expect(admin.page.locator("#approvals")).to_contain_text("SEPA 2026-11/7")
+    await expect(admin.page.locator(".head .acts details")).to_have_count(0)
+    told = await _minor(admin.page.locator("#settlement .figure b").first)
+    lines = [await _minor(each) for each in await admin.page.locator("#lines td:last-child").all()]
+    async with pool.acquire() as conn:
+        left = [
+            each for each in await balances(conn) if (each.party_name, each.purpose) == ("Mei", "payable")
+        ]
+    assert told == sum(lines) == owed
+    assert [each.balance_minor for each in left] == [0]
+    assert admin.complaints == []
+
+
+async def test_a_settlement_is_withdrawn_with_a_reason(house: House) -> None:
+    visitor = house.visitor
+    await visitor.open("/money/settlements?state=approved")
+    await visitor.page.locator("#settlements tbody a").first.click()
+    await visitor.decide("Withdraw", "another bank account")
+    assert "is withdrawn" in await visitor.notice()
+    await expect(visitor.page.locator("#approvals")).to_contain_text("another bank account")
+    await visitor.open("/money/settlements?state=approved")
+    await expect(visitor.page.locator("#settlements")).to_contain_text("No settlement of this kind")
 
 
 async def _minor(cell: Locator) -> int:

@@ -74,8 +74,10 @@ async def browse() -> AsyncIterator[Browser]:
 
 
 @asynccontextmanager
-async def open_visitor(browser: Browser, room: Room, listing_id: ListingId) -> AsyncIterator[Visitor]:
-    """An administrator, signed in."""
+async def open_visitor(
+    browser: Browser, room: Room, listing_id: ListingId, role: Role = Role.ADMIN
+) -> AsyncIterator[Visitor]:
+    """Somebody, signed in: an administrator, unless said otherwise."""
     context = await browser.new_context(viewport={"width": WIDTHS[0], "height": 800}, locale="en-GB")
     page = await context.new_page()
     page.set_default_timeout(_WAIT_MS)
@@ -88,7 +90,7 @@ async def open_visitor(browser: Browser, room: Room, listing_id: ListingId) -> A
     page.on("console", hear)
     page.on("pageerror", lambda error: visitor.complaints.append(str(error)))
     await page.goto(f"{room.url}/console/sign-in")
-    await page.fill("input[name=token]", TOKENS[Role.ADMIN])
+    await page.fill("input[name=token]", TOKENS[role])
     await page.click("main button")
     await page.wait_for_load_state("load")
     try:

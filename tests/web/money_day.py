@@ -29,6 +29,9 @@ from core.money.plans.rules import (
     Short,
     Vesting,
 )
+from core.money.settlement.drawing import SettlementRuns
+from core.money.settlement.states import SettlementDesk
+from core.money.settlement.terms import Payee
 from core.money.statements.book import StatementBook
 from core.money.statements.importing import save_mapping
 from core.money.statements.mapping import read_mapping
@@ -41,6 +44,8 @@ from tests.factories import terms_of
 from tests.web.bench import Room, add_codes, until
 
 _HOUR = timedelta(hours=1)
+MEI = Payee("consignor", "Mei")
+ADA = "艾达 Ada Lovelace & Sons Trading GmbH"
 FILE = (
     "when,id,what,order,money\n"
     "2026-11-20T10:00:00Z,n-1,sale,A-9,25.00\n"
@@ -95,7 +100,7 @@ def lossy_plan() -> Plan:
 
 async def live_money_day(room: Room, folder: Path) -> MoneyDay:
     """Sell, refund, reward, and hear from the channels."""
-    await add_codes(room, folder, 14, "艾达 Ada Lovelace & Sons Trading GmbH", "ADA")
+    await add_codes(room, folder, 14, ADA, "ADA")
     await publish_campaigns(room)
     buyers = ("ann", "李雷", "ann", "bo", "ann", "cy")
     plain = [await room.sell(f"A-{number}", buyer=buyer) for number, buyer in enumerate(buyers, 1)]
@@ -106,6 +111,9 @@ async def live_money_day(room: Room, folder: Path) -> MoneyDay:
     await _refund(room, OrderId(rich[0]), OrderId(plain[5]))
     await _hear(room)
     await _grant(room)
+    number = await draw_up(room, Payee("consignor", ADA))
+    desk = SettlementDesk(room.pool, room.services.settlement, lambda: datetime.now(UTC))
+    await desk.approve(number, actor="bo", reason="looked through: 已核对")
     async with room.pool.acquire() as conn, conn.transaction():
         mapping = read_mapping(
             {
@@ -121,8 +129,9 @@ async def live_money_day(room: Room, folder: Path) -> MoneyDay:
 
 
 async def differ(room: Room) -> None:
-    """A channel tells one sale that we do not know; campaigns are there."""
+    """A channel tells one sale that we do not know; campaigns and settlements are there."""
     await publish_campaigns(room)
+    await draw_up(room)
     await _tell(room, "answering", [_told("x-1", "sale", 999, "X-1")], timedelta(days=14))
 
 
@@ -172,6 +181,20 @@ async def publish_campaigns(room: Room) -> None:
         for each in made:
             await publish(conn, each, actor="ann", reason="autumn", now=now)
         await stop(conn, "stopped", actor="ann", reason="too dear: 太贵", now=now)
+
+
+async def draw_up(room: Room, payee: Payee = MEI) -> int:
+    """A settlement by ann; entries are collected behind whoever writes on the server."""
+    drawn: list[int] = []
+
+    async def found() -> bool:
+        runs = SettlementRuns(room.pool, room.services.settlement, lambda: datetime.now(UTC))
+        for each in await runs.run([payee], datetime.now(UTC), actor="ann"):
+            drawn.extend(() if each.settlement_id is None else (each.settlement_id,))
+        return bool(drawn)
+
+    await until(found)
+    return drawn[0]
 
 
 async def _grant(room: Room) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core.views.money_campaigns import campaign_detail, campaigns
-from web.console.money_drawing import day_columns
+from web.console.money_drawing import day_strip
 from web.console.visit import Shown, Visit
 
 
@@ -20,4 +20,4 @@ async def campaign(visit: Visit) -> Shown:
     services, name = visit.services, visit.path("name")
     async with services.pool.acquire() as conn:
         detail = await campaign_detail(conn, name, services.now())
-    return Shown("money_campaign.html", {"detail": detail, "columns": day_columns(detail.days)})
+    return Shown("money_campaign.html", {"detail": detail, "strip": day_strip(detail.days)})

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 from itertools import groupby, pairwise
 
 from core.views.ledger import ExplainedLine
@@ -319,23 +320,33 @@ class DayColumn:
     day: CampaignDay
 
 
-def day_columns(days: Sequence[CampaignDay]) -> tuple[DayColumn, ...]:
-    """A column for each day from the first to the last, those without a grant left empty."""
+@dataclass(frozen=True, slots=True)
+class DayStrip:
+    """Days side by side, from the first to the last; a week or two at least, so that columns stay columns."""
+
+    columns: tuple[DayColumn, ...]
+    first: date
+    last: date
+
+
+def day_strip(days: Sequence[CampaignDay]) -> DayStrip | None:
+    """A column for each day that gave anything; None where none did."""
     if not days:
-        return ()
+        return None
     first = days[0].day
-    step = 100 / max((days[-1].day - first).days + 1, _FEWEST_DAYS)
+    count = max((days[-1].day - first).days + 1, _FEWEST_DAYS)
     most = max(max(day.granted_minor, day.returned_minor) for day in days) or 1
-    return tuple(
+    columns = (
         DayColumn(
-            x=round((day.day - first).days * step, 2),
-            width=round(step * 0.8, 2),
+            x=round((day.day - first).days * 100 / count, 2),
+            width=round(80 / count, 2),
             height=round(100 * day.granted_minor / most, 2),
             back=round(100 * day.returned_minor / most, 2),
             day=day,
         )
         for day in days
     )
+    return DayStrip(tuple(columns), first, first + timedelta(days=count - 1))
 
 
 def budget_gauge(used_minor: int, budget_minor: int) -> Gauge:

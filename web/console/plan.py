@@ -13,6 +13,7 @@ from web.console import (
     money_campaigns,
     money_discrepancies,
     money_pages,
+    money_settlements,
     money_statement_pages,
     pages,
     price_actions,
@@ -71,6 +72,8 @@ PAGES = (
     Page("/money/statements/{statement_id}", Right.MONEY, money_statement_pages.statement),
     Page("/money/discrepancies", Right.MONEY, money_discrepancies.inbox),
     Page("/money/discrepancies/{discrepancy_id}", Right.MONEY, money_discrepancies.discrepancy),
+    Page("/money/settlements", Right.MONEY, money_settlements.settlement_list),
+    Page("/money/settlements/{settlement_id}", Right.MONEY, money_settlements.settlement),
     Page("/money/campaigns", Right.MONEY, money_campaigns.campaign_list),
     Page("/money/campaigns/{name}", Right.MONEY, money_campaigns.campaign),
 )
@@ -97,4 +100,8 @@ ACTIONS = (
     Action("/money/discrepancies/{discrepancy_id}/take", Right.MONEY, money_discrepancies.take),
     Action("/money/discrepancies/{discrepancy_id}/note", Right.MONEY, money_discrepancies.note),
     Action("/money/discrepancies/{discrepancy_id}/resolve", Right.MONEY, money_discrepancies.resolve),
+    Action("/money/settlements/draw", Right.MONEY, money_settlements.draw),
+    Action("/money/settlements/{settlement_id}/approve", Right.MONEY, money_settlements.approve),
+    Action("/money/settlements/{settlement_id}/withdraw", Right.MONEY, money_settlements.withdraw),
+    Action("/money/settlements/{settlement_id}/pay", Right.MONEY, money_settlements.pay),
 )
