@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry
 
 from core.alerts.incidents import IncidentBook
 from core.alerts.notices import NoticeBox
+from core.buyers.marks import MarkKey
 from core.db.leases import Leases
 from core.db.pool import DATABASE_FAILURES
 from core.errors import ConsigndError, UnknownChannel
@@ -27,10 +28,12 @@ from core.offers.history.measuring import Measuring
 from core.offers.terms import ChannelTerms
 from core.types import ChannelId
 from scheduler.alert_terms import console_url, watch
+from scheduler.campaign_terms import draft_campaign
 from scheduler.composition import Channels, Core, utc_now
 from scheduler.coupon_terms import open_coupons
 from scheduler.driver import ChannelDriver, Drive, Pace
 from scheduler.loops.alert import AlertDesk, AlertMetrics
+from scheduler.loops.buyers import add_mark_sweep
 from scheduler.loops.campaigns import add_campaigns
 from scheduler.loops.coupons import add_coupon_sweep
 from scheduler.loops.groups import add_group_sweep
@@ -93,6 +96,7 @@ class Daemon:
             add_price_sweeps(self._timetable, self._core.pool, self._settings)
             add_split_sweep(self._timetable, self._core.pool, self._core.ledger, self._channels.terms())
             add_wallet_sweep(self._timetable, self._core.pool)
+            add_mark_sweep(self._timetable, self._core.pool, self._settings.buyers.marks_days)
             add_campaigns(self._timetable, self._core, open_coupons(self._core))
             add_coupon_sweep(self._timetable, self._core.pool, open_coupons(self._core))
             add_group_sweep(self._timetable, self._core.pool, self._channels.terms(), self.wake)
@@ -273,7 +277,9 @@ class Daemon:
             metrics=self.registry,
             upload_dir=upload_dir,
             read_plan=draft_plan,
+            read_campaign=draft_campaign,
             publishable=published_names(settings),
+            mark_key=MarkKey.of(core.vault),
             programmes=programmes(settings),
             coupons=open_coupons(core),
             secure_cookies=(settings.web.public_url or "").startswith("https"),

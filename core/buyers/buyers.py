@@ -16,6 +16,8 @@ _ADD_BUYERS = _SQL["add_buyers"]
 _ADD_HANDLES = _SQL["add_handles"]
 _FIND_HANDLES = _SQL["find_handles"]
 _FIND_BUYER = _SQL["find_buyer"]
+_FIND_CHANNEL = _SQL["find_channel"]
+_LONGEST_REF = 200
 
 Handle = tuple[ChannelId, str]
 
@@ -51,6 +53,25 @@ async def find_buyer(conn: Connection, name: str) -> Buyer:
     if row is None:
         raise InvalidInput(f"no buyer is called {name!r}: a buyer of a channel is written CHANNEL/REFERENCE")
     return Buyer(BuyerId(row["buyer_id"]), row["name"])
+
+
+async def named_buyer(conn: Connection, name: str, now: datetime) -> Buyer:
+    """By name, or by what a channel calls him: CHANNEL/REFERENCE, made known if nobody met him yet.
+
+    InvalidInput: it is neither.
+    """
+    row = await conn.fetchrow(_FIND_BUYER, name)
+    if row is not None:
+        return Buyer(BuyerId(row["buyer_id"]), row["name"])
+    channel, _, ref = name.partition("/")
+    channel_id: int | None = await conn.fetchval(_FIND_CHANNEL, channel)
+    if channel_id is None or not ref.strip() or not ref.isprintable() or len(ref) > _LONGEST_REF:
+        raise InvalidInput(
+            f"no buyer is called {name!r}: a buyer of a channel is written CHANNEL/REFERENCE, with a channel"
+            " that there is"
+        )
+    handle = (ChannelId(channel_id), ref)
+    return (await known_buyers(conn, [handle], now))[handle]
 
 
 async def _find(conn: Connection, columns: list[list[object]]) -> dict[Handle, Buyer]:

@@ -32,6 +32,9 @@ SELECT buyer_id, name
 FROM buyer
 WHERE name = $1::text
 
+-- name: find_channel
+SELECT channel_id FROM channel WHERE name = $1::text
+
 -- name: lock_joins
 -- With whoever says who brought whom: both read the ways from person to person.
 SELECT pg_advisory_xact_lock(7709, 0)

@@ -147,6 +147,13 @@ _PLACES = {
     "rates": Place(
         "scheduler.cli.rates:rates", "Exchange rates: what prices in another currency are worked out with."
     ),
+    "buyers": Place(
+        "scheduler.cli.buyers:buyers",
+        "Show buyers and who brought them, and say which names are one person.",
+    ),
+    "segments": Place(
+        "scheduler.cli.segments:segments", "Show which buyers belong together, and keep lists of them."
+    ),
     "wallets": Place(
         "scheduler.cli.wallets:wallets", "Show and move what buyers have in their wallets, lot by lot."
     ),

@@ -13,6 +13,8 @@ from web.access import GuessLimiter, Right, Token, find_token, roles_with
 from web.api import (
     alerts,
     budgets,
+    buyers,
+    campaigns,
     channels,
     codes,
     flash,
@@ -57,6 +59,7 @@ ROUTES: tuple[Route, ...] = (
     *codes.ROUTES,
     *channels.ROUTES,
     *standing.ROUTES,
+    *campaigns.ROUTES,
     *groups.ROUTES,
     *flash.ROUTES,
     *prices.ROUTES,
@@ -68,6 +71,7 @@ ROUTES: tuple[Route, ...] = (
     *budgets.ROUTES,
     *ledger.ROUTES,
     *wallets.ROUTES,
+    *buyers.ROUTES,
     *alerts.ROUTES,
     EVENTS,
 )
