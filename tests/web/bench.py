@@ -28,6 +28,8 @@ from connectors.kit.messages import (
     ReserveAsked,
 )
 from connectors.kit.traits import Contract, RateLimit, Traits
+from core.buyers.fact_terms import FactTerms
+from core.buyers.marks import MarkKey
 from core.codes.allocator import Allocator
 from core.codes.custody import CodeOpener
 from core.codes.importer import Importer, ImportOrder
@@ -68,6 +70,7 @@ from core.types import (
     Payment,
     PriceBasis,
 )
+from scheduler.campaign_terms import draft_campaign
 from scheduler.split_plans import draft_plan
 from tests.factories import terms_of
 from tests.plain_plans import plain_plan, plain_rule
@@ -338,8 +341,10 @@ async def _build(pool: Pool, folder: Path, http: ClientSession, title: str, risk
         metrics=CollectorRegistry(),
         upload_dir=upload_dir,
         read_plan=draft_plan,
+        read_campaign=draft_campaign,
         publishable={"draft": frozenset({"EUR"})},
         coupons=Coupons(pool, vault, {"spring": COUPONS}),
+        mark_key=MarkKey.of(vault),
     )
     room = Room(services, http, "", sku)
     return room
@@ -348,7 +353,8 @@ async def _build(pool: Pool, folder: Path, http: ClientSession, title: str, risk
 async def _terms(pool: Pool, name: str, plan_id: int, published: Plan, risk: RiskRule) -> ChannelTerms:
     async with pool.acquire() as conn:
         channel_id = await add_channel(conn, name, "test", "EUR")
-    return replace(terms_of(channel_id, name, plan_id, published), risk=risk)
+    facts = FactTerms(keeps_marks=name == "telling")
+    return replace(terms_of(channel_id, name, plan_id, published), risk=risk, facts=facts)
 
 
 async def until(holds: Callable[[], Awaitable[bool]]) -> None:
