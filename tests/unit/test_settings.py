@@ -324,10 +324,10 @@ def test_a_byte_order_mark_and_windows_line_ends_are_read(write: Write) -> None:
 def test_a_variable_with_our_prefix_that_sets_nothing_is_a_warning(write: Write) -> None:
     file = write('database_url = { env = "CONSIGND_DSN" }\n')
     found = Settings.load(
-        file, {"CONSIGND_DSN": "postgresql://h/d", "CONSIGND_XYZZY": "1", "CONSIGND_WEBB__PORT": "1"}
+        file, {"CONSIGND_DSN": "postgresql://h/d", "CONSIGND_QQQ": "1", "CONSIGND_WEBB__PORT": "1"}
     )
     assert [str(warning) for warning in found.warnings] == [
-        f"CONSIGND_XYZZY: sets nothing; unknown key; known here: {KNOWN}",
+        f"CONSIGND_QQQ: sets nothing; unknown key; known here: {KNOWN}",
         "CONSIGND_WEBB__PORT: sets nothing; unknown key; did you mean web?",
     ]
 
