@@ -328,8 +328,8 @@ CREATE TABLE payable_cursor (
 
 INSERT INTO payable_cursor (written_in) VALUES (-1);
 
--- Collects what was committed since, some transactions of it; whether more is left. What is still being written, or
--- was begun before something that still runs, is behind the horizon: it comes with the next call, late but never lost.
+-- Collects what was committed since, some transactions of it; whether more is left. What is still being written is
+-- behind the horizon: it comes with a later call, late but never lost.
 CREATE FUNCTION collect_payable(p_most int) RETURNS boolean
 LANGUAGE plpgsql
 SET enable_seqscan = off
@@ -344,7 +344,7 @@ DECLARE
     v_until bigint;
 BEGIN
     SELECT written_in INTO v_from FROM payable_cursor FOR UPDATE;
-    -- Asked for with the lock held, in a statement of its own: what it says is committed the next one sees.
+    -- In a statement of its own: what it says is committed the next one sees.
     v_horizon := journal_horizon();
     IF v_from >= v_horizon THEN
         RETURN false;
@@ -383,7 +383,6 @@ LANGUAGE plpgsql AS $$
 DECLARE
     v_behind bigint;
 BEGIN
-    -- With an id, more of the same number may be to come; without one (-1), the number itself comes next.
     SELECT greatest(
         journal_seal.written_in + (journal_seal.transaction_id >= 0)::int, payable_cursor.written_in
     ) - journal_horizon() INTO v_behind

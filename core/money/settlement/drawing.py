@@ -83,13 +83,10 @@ _Held = Mapping[tuple[Payee, str], _Parts]
 class SettlementRuns:
     """Runs cycles and what people ask for. Any daemon may, at any time: a cycle of a payee is run once."""
 
-    def __init__(
-        self, pool: Pool, terms: SettlementTerms, now: Callable[[], datetime], pivot: str = "EUR"
-    ) -> None:
+    def __init__(self, pool: Pool, terms: SettlementTerms, now: Callable[[], datetime]) -> None:
         self._pool = pool
         self._terms = terms
         self._now = now
-        self._pivot = pivot
         self._booker = Booker(pool)
 
     async def run_due(self, actor: str) -> list[Drawn]:
@@ -253,7 +250,9 @@ class SettlementRuns:
         paid_in = _other(terms, currency)
         if paid_in is None:
             return None
-        rate = (await read_rates(conn, [(currency, paid_in)], now, self._pivot)).get((currency, paid_in))
+        rate = (await read_rates(conn, [(currency, paid_in)], now, self._terms.pivot)).get(
+            (currency, paid_in)
+        )
         return rate if rate is not None and now - rate.at <= terms.rate_max_age else None
 
     async def _held(self) -> _Held:

@@ -68,13 +68,10 @@ class Payment:
 class SettlementDesk:
     """What people do with settlements. Every move is written down with who made it."""
 
-    def __init__(
-        self, pool: Pool, terms: SettlementTerms, now: Callable[[], datetime], pivot: str = "EUR"
-    ) -> None:
+    def __init__(self, pool: Pool, terms: SettlementTerms, now: Callable[[], datetime]) -> None:
         self._pool = pool
         self._terms = terms
         self._now = now
-        self._pivot = pivot
         self._booker = Booker(pool)
         self._exchanges = Exchanges(pool)
 
@@ -163,7 +160,7 @@ class SettlementDesk:
 
     async def _rate(self, conn: Connection, found: SettlementView, paid_in: str, at: datetime) -> Conversion:
         pair, terms = (found.currency, paid_in), self._terms.of(Payee(found.party, found.party_name))
-        rate = (await read_rates(conn, [pair], at, self._pivot)).get(pair)
+        rate = (await read_rates(conn, [pair], at, self._terms.pivot)).get(pair)
         if rate is None or at - rate.at > terms.rate_max_age:
             known = "no rate is known" if rate is None else f"the last rate is of {rate.at:%Y-%m-%d %H:%M}"
             days = terms.rate_max_age / timedelta(days=1)

@@ -102,6 +102,8 @@ class SettlementTerms:
 
     usual: PayeeTerms = PayeeTerms()
     by_payee: Mapping[Payee, PayeeTerms] = field(default_factory=dict)
+    # The currency that rates of exchange may be crossed through.
+    pivot: str = "EUR"
 
     def of(self, payee: Payee) -> PayeeTerms:
         """The terms of one payee."""
