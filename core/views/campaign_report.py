@@ -3,8 +3,9 @@
 Plain words, no hidden model. *Cost* is what was granted less what was taken back, points and coupons at what
 they count for in the budget. *Turnover* is the price of delivered lines in the campaign's currency, in all
 channels, without orders that were refunded whole. *Margin* is that price less what the codes cost, of lines
-whose costs are all known. *Extra* is the difference to the period before: seasons, prices and stock move it as well.
-*Return* is extra margin less cost, for each unit of cost. What rests on fewer than 30 cases is called thin.
+whose costs are all known. *Extra* is the difference to the period before: seasons, prices and stock move it,
+too. *Return* is extra margin less cost, for each unit of cost. What rests on fewer than 30 cases is called
+thin.
 """
 
 from __future__ import annotations

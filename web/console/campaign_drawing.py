@@ -1,4 +1,4 @@
-"""Decides how a campaign's report becomes a picture: what each day sold, the period before, what it cost. Pure.
+"""Decides how a campaign's report becomes a picture: what days sold, the period before, costs. Pure.
 
 Places are per cent of the picture, which the page stretches as inline SVG; amounts are its titles.
 """
