@@ -59,12 +59,8 @@ def test_what_is_written_becomes_terms(tmp_path: Path) -> None:
     books, others = terms.tax_rule({"books", "x"}), terms.tax_rule({"x"})
     assert isinstance(books, TaxRule)
     assert isinstance(others, TaxRule)
-    assert (books.rate_ppm, books.included, others.rate_ppm, others.included) == (
-        70_000,
-        True,
-        195_000,
-        False,
-    )
+    assert (books.rate_ppm, books.included) == (70_000, True)
+    assert (others.rate_ppm, others.included) == (195_000, False)
     assert others.origin.endswith("consignd.toml:15")
     assert fact_terms(settings, "another", [plain]).tax_rule({"books"}) == others
     assert referral_terms(settings).holds == timedelta(days=30)
@@ -91,7 +87,7 @@ def test_without_a_word_the_first_holds_a_year_and_no_marks_are_kept(tmp_path: P
         (
             "[[tax]]\nrate_percent = 1\nchannels = ['nowhere']",
             "tax[0].channels",
-            "no channel is named nowhere",
+            "no channel is named",
         ),
         ("[buyers]\nmarks_days = true", "buyers.marks_days", "write a number"),
         ("[buyers]\nattribution_days = -1", "buyers.attribution_days", "0"),
