@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 
 from core.db.pool import Connection
 from core.errors import InvalidInput
@@ -124,7 +125,10 @@ def _remark(sale: WindowView, listing: FlashListing, then: ExplainedPrice) -> st
     if then.shown_minor is None:
         return f"nothing is shown: {then.why or then.state}"
     if sale.currency == then.currency and then.shown_minor != sale.price_minor:
-        steps = [step for step in then.steps if step.name != "window"]
-        last = steps[-1] if steps else None
-        return f"not the sale's price: {last.name}, {last.why}" if last else None
+        moves = [
+            step
+            for before, step in pairwise(then.steps)
+            if step.amount_minor != before.amount_minor and step.name != "window"
+        ]
+        return f"not the sale's price: {moves[-1].name}, {moves[-1].why}" if moves else None
     return None
