@@ -40,12 +40,14 @@ from scheduler.loops.groups import add_group_sweep
 from scheduler.loops.measure import MEASURE_SECONDS, Measurer
 from scheduler.loops.prices import PricePace, add_price_sweeps
 from scheduler.loops.seal import Sealer
+from scheduler.loops.settle import add_settlement_sweep
 from scheduler.loops.splits import add_split_sweep
 from scheduler.loops.wallets import add_wallet_sweep
 from scheduler.metrics import LoopMetrics
 from scheduler.notify import Messenger
 from scheduler.plan_watch import PlanWatch
 from scheduler.points_terms import programmes
+from scheduler.settlement_terms import settlement_terms
 from scheduler.split_plans import draft_plan, published_names
 from scheduler.statement_terms import match_terms
 from scheduler.terms import bound_permille, pull_seconds
@@ -100,6 +102,7 @@ class Daemon:
             add_campaigns(self._timetable, self._core, open_coupons(self._core))
             add_coupon_sweep(self._timetable, self._core.pool, open_coupons(self._core))
             add_group_sweep(self._timetable, self._core.pool, self._channels.terms(), self.wake)
+            add_settlement_sweep(self._timetable, self._core.pool, self._settings)
             Sealer(self._core.pool).on(self._timetable)
             PlanWatch(self._core, self._channels).on(self._timetable)
             if self._settings.alerts.enabled:
@@ -282,6 +285,7 @@ class Daemon:
             mark_key=MarkKey.of(core.vault),
             programmes=programmes(settings),
             coupons=open_coupons(core),
+            settlement=settlement_terms(settings),
             secure_cookies=(settings.web.public_url or "").startswith("https"),
         )
 

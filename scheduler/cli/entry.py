@@ -128,6 +128,10 @@ _PLACES = {
     "statements": Place(
         "scheduler.cli.statements:statements", "Hold what channels tell of our money against what we posted."
     ),
+    "settlements": Place(
+        "scheduler.cli.settlements_group:settlements",
+        "Settle what consignors, referrers and others are owed: draw up, approve, pay, state.",
+    ),
     "discrepancies": Place(
         "scheduler.cli.discrepancies:discrepancies",
         "Show and settle what channels tell otherwise than we do.",

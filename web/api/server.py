@@ -24,6 +24,7 @@ from web.api import (
     orders,
     prices,
     rates,
+    settlements,
     splits,
     standing,
     statement_files,
@@ -69,6 +70,7 @@ ROUTES: tuple[Route, ...] = (
     *statements.ROUTES,
     *statement_files.ROUTES,
     *budgets.ROUTES,
+    *settlements.ROUTES,
     *ledger.ROUTES,
     *wallets.ROUTES,
     *buyers.ROUTES,
@@ -125,7 +127,7 @@ class ApiServer:
             content = b"" if route.upload or route.method == "GET" else await raw.read()
             answer = await route.handler(Call(self._services, token, raw, route, content))
             if isinstance(answer, Download):
-                return await _send(raw, answer)
+                return await send_file(raw, answer)
             return web.Response(
                 status=route.status,
                 body=route.render(answer),
@@ -160,7 +162,8 @@ class ApiServer:
         return token
 
 
-async def _send(raw: web.Request, file: Download) -> web.StreamResponse:
+async def send_file(raw: web.Request, file: Download) -> web.StreamResponse:
+    """A file as it comes. What goes wrong before its first bytes is raised."""
     assert _PLAIN_NAME.fullmatch(file.name), f"{file.name!r} would need quoting in a header"
     first = await anext(file.parts, b"")
     response = web.StreamResponse(
