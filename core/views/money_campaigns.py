@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 
 from core.db.pool import Connection
 from core.db.queries import load_queries
@@ -11,7 +11,6 @@ from core.errors import InvalidInput
 
 _SQL = load_queries("core.views", "money_campaigns.sql")
 _CAMPAIGNS = _SQL["campaigns"]
-_DAYS = _SQL["days"]
 _GRANTS = _SQL["grants"]
 _REFUSALS = _SQL["refusals"]
 _REFUSAL_SUMS = _SQL["refusal_sums"]
@@ -49,16 +48,6 @@ class CampaignView:
         if now < self.starts_at:
             return "coming"
         return "spent" if self.spent_minor >= self.budget_minor else "running"
-
-
-@dataclass(frozen=True, slots=True)
-class CampaignDay:
-    """What was granted on a day, and what came back."""
-
-    day: date
-    granted_minor: int
-    returned_minor: int
-    grants: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +93,9 @@ class RefusalSum:
 
 @dataclass(frozen=True, slots=True)
 class CampaignDetail:
-    """A campaign with its days and what it did last."""
+    """A campaign and what it did last."""
 
     campaign: CampaignView
-    days: tuple[CampaignDay, ...]
     grants: tuple[GrantView, ...]
     refusals: tuple[RefusalView, ...]
     refusal_sums: tuple[RefusalSum, ...]
@@ -123,10 +111,8 @@ async def campaign_detail(conn: Connection, name: str, now: datetime, *, last: i
     row = await conn.fetchrow(_CAMPAIGNS, name, now)
     if row is None:
         raise InvalidInput(f"no campaign is named {name[:60]!r}: look for it under Campaigns")
-    days = [CampaignDay(**dict(each)) for each in await conn.fetch(_DAYS, name)]
     return CampaignDetail(
         CampaignView(**dict(row)),
-        tuple(reversed(days)),
         tuple(GrantView(**dict(each)) for each in await conn.fetch(_GRANTS, name, last)),
         tuple(RefusalView(**dict(each)) for each in await conn.fetch(_REFUSALS, name, last)),
         tuple(RefusalSum(**dict(each)) for each in await conn.fetch(_REFUSAL_SUMS, name)),

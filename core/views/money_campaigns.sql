@@ -31,14 +31,6 @@ ORDER BY campaign_stop.stopped_at IS NOT NULL OR latest.ends_at <= $2::timestamp
     latest.ends_at DESC, campaign.name
 LIMIT 500
 
--- name: days
--- What was granted and came back, day by day; the newest last.
-SELECT day, granted_minor, returned_minor, grants
-FROM campaign_spend
-WHERE name = $1::text
-ORDER BY day DESC
-LIMIT 60
-
 -- name: grants
 SELECT campaign_grant.grant_id, campaign_grant.order_id, channel_order.order_ref, channel.name AS channel,
     campaign_grant.reward, campaign_grant.party, campaign_grant.beneficiary, campaign_grant.pays,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -246,6 +247,13 @@ async def test_a_settlement_needs_a_second_person_and_is_paid_by_entries(house: 
     await expect(admin.page.locator("#approvals")).to_contain_text("SEPA 2026-11/7")
     await expect(admin.page.locator(".head .acts details")).to_have_count(0)
     told = await _minor(admin.page.locator("#settlement .figure b").first)
+    for form, begins in {"html": b"<!", "pdf": b"%PDF", "csv": b"", "xlsx": b"PK"}.items():
+        async with admin.page.expect_download() as waiting:
+            await admin.page.get_by_role("link", name=form.upper(), exact=True).click()
+        path = Path(await (await waiting.value).path())
+        content = await asyncio.to_thread(path.read_bytes)
+        assert content.startswith(begins)
+        assert b"CODE-0001" not in content
     lines = [await _minor(each) for each in await admin.page.locator("#lines td:last-child").all()]
     async with pool.acquire() as conn:
         left = [
@@ -265,6 +273,21 @@ async def test_a_settlement_is_withdrawn_with_a_reason(house: House) -> None:
     await expect(visitor.page.locator("#approvals")).to_contain_text("another bank account")
     await visitor.open("/money/settlements?state=approved")
     await expect(visitor.page.locator("#settlements")).to_contain_text("No settlement of this kind")
+
+
+async def test_a_campaign_tells_what_it_cost_brought_gave_and_refused(house: House) -> None:
+    visitor, page, pool = house.visitor, house.visitor.page, house.visitor.room.pool
+    spent = await pool.fetchval("SELECT spent_minor FROM campaign WHERE name = 'telling'")
+    await visitor.open("/money/campaigns")
+    card = page.locator("article", has=page.get_by_role("link", name="telling"))
+    await expect(card).to_contain_text(f"{spent / 100:.2f} EUR of 50.00 EUR")
+    await card.get_by_role("link").click()
+    await expect(page.locator("#report dd").first).to_have_text(f"{spent / 100:.2f} EUR")
+    await expect(page.locator("#report svg rect.now").first).to_be_attached()
+    await expect(page.locator("#grants tbody tr")).to_have_count(5)
+    await expect(page.locator("#grants")).to_contain_text("answering/李雷")
+    await expect(page.locator("#refusals")).to_contain_text("this account has had 2 of 2 rewards")
+    assert visitor.complaints == []
 
 
 async def _minor(cell: Locator) -> int:

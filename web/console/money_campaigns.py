@@ -1,10 +1,12 @@
-"""Decides what the pages on campaigns show: budgets, what each gave day by day, and why it refused."""
+"""Decides what the pages on campaigns show: budgets, what each cost and brought, and why it refused."""
 
 from __future__ import annotations
 
+from core.views.campaign_report import CampaignReport, read_campaign_report
 from core.views.money_campaigns import campaign_detail, campaigns
-from web.console.money_drawing import day_strip
+from web.console.campaign_drawing import campaign_chart
 from web.console.visit import Shown, Visit
+from web.console.words import ENGLISH
 
 
 async def campaign_list(visit: Visit) -> Shown:
@@ -16,8 +18,17 @@ async def campaign_list(visit: Visit) -> Shown:
 
 
 async def campaign(visit: Visit) -> Shown:
-    """One campaign: its budget, its days, the last grants and refusals."""
+    """One campaign: its budget, its report, the last grants and refusals."""
     services, name = visit.services, visit.path("name")
+    now, report = services.now(), None
     async with services.pool.acquire() as conn:
-        detail = await campaign_detail(conn, name, services.now())
-    return Shown("money_campaign.html", {"detail": detail, "strip": day_strip(detail.days)})
+        detail = await campaign_detail(conn, name, now)
+
+        async def read() -> CampaignReport:
+            """Looks at all that was sold in its time and as long before it."""
+            return await read_campaign_report(conn, name, now)
+
+        if now > detail.campaign.starts_at:
+            report = await visit.memory.get(f"campaign {name}", read, CampaignReport)
+    chart = "" if report is None else campaign_chart(report, ENGLISH["sold_and_given"])
+    return Shown("money_campaign.html", {"detail": detail, "report": report, "chart": chart})

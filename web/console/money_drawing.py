@@ -8,11 +8,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
 from itertools import groupby, pairwise
 
 from core.views.ledger import ExplainedLine
-from core.views.money_campaigns import CampaignDay
 from core.views.money_split import SplitLine
 from core.views.money_standing import (
     DEBIT,
@@ -30,7 +28,6 @@ _LEAST_WIDTH = 0.4
 OURS = "ours"
 _KINDS = (OURS, "channel", "operator", "consignor", "referrer", "party", "budget", "buyer")
 _TONES = 6
-_FEWEST_DAYS = 14
 # Among which rows, the party, its name.
 _Whose = tuple[str, str, str]
 
@@ -307,46 +304,6 @@ def _fall(name: str, whole_minor: int, steps: Sequence[tuple[str, str, int, str,
 
 def _width(minor: int, scale: float) -> float:
     return round(max(abs(minor) * scale, _LEAST_WIDTH if minor else 0.0), 2)
-
-
-@dataclass(frozen=True, slots=True)
-class DayColumn:
-    """What a day gave, upwards, and what of it came back, as a column of a strip."""
-
-    x: float
-    width: float
-    height: float
-    back: float
-    day: CampaignDay
-
-
-@dataclass(frozen=True, slots=True)
-class DayStrip:
-    """Days side by side, from the first to the last; a week or two at least, so that columns stay columns."""
-
-    columns: tuple[DayColumn, ...]
-    first: date
-    last: date
-
-
-def day_strip(days: Sequence[CampaignDay]) -> DayStrip | None:
-    """A column for each day that gave anything; None where none did."""
-    if not days:
-        return None
-    first = days[0].day
-    count = max((days[-1].day - first).days + 1, _FEWEST_DAYS)
-    most = max(max(day.granted_minor, day.returned_minor) for day in days) or 1
-    columns = (
-        DayColumn(
-            x=round((day.day - first).days * 100 / count, 2),
-            width=round(80 / count, 2),
-            height=round(100 * day.granted_minor / most, 2),
-            back=round(100 * day.returned_minor / most, 2),
-            day=day,
-        )
-        for day in days
-    )
-    return DayStrip(tuple(columns), first, first + timedelta(days=count - 1))
 
 
 def budget_gauge(used_minor: int, budget_minor: int) -> Gauge:

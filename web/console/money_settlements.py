@@ -9,6 +9,8 @@ from aiohttp import web
 from core.errors import InvalidInput, UnknownSettlement
 from core.money.money import Money
 from core.money.settlement.drawing import SettlementRuns
+from core.money.settlement.paper.writing import MEDIA_TYPES, statement_parts
+from core.money.settlement.paper.writing import Form as FileForm
 from core.money.settlement.states import Payment, SettlementDesk, State
 from core.money.settlement.terms import Payee
 from core.views.settlements import (
@@ -20,6 +22,7 @@ from core.views.settlements import (
     settlement_lines,
     settlements,
 )
+from web.api.route import Download
 from web.console.forms import Form, moment_of, reason_of
 from web.console.visit import Shown, Visit
 from web.console.words import ENGLISH
@@ -73,10 +76,21 @@ async def settlement(visit: Visit) -> Shown:
         {
             "detail": detail,
             "lines": shown,
+            "forms": list(FileForm),
             "paged": after is not None,
             "next": _key(shown[-1]) if len(lines) > _LINES else None,
         },
     )
+
+
+async def statement(visit: Visit) -> Download:
+    """The statement for its payee, in the form that is asked for."""
+    number, form = _number(visit.path("settlement_id")), visit.query("format") or FileForm.HTML
+    if form not in set(FileForm):
+        raise InvalidInput(f"format {form[:40]!r} is none of {', '.join(FileForm)}")
+    chosen = FileForm(form)
+    parts = statement_parts(visit.services.pool, number, chosen)
+    return Download(f"settlement-{number}.{chosen}", MEDIA_TYPES[chosen], parts)
 
 
 async def draw(visit: Visit, form: Form) -> Shown:

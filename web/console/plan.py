@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from web.access import Right
+from web.api.route import Download
 from web.console import (
     actions,
     alert_actions,
@@ -25,13 +26,13 @@ from web.console import (
 from web.console.forms import Form
 from web.console.visit import Shown, Visit
 
-ShowPage = Callable[[Visit], Awaitable[Shown]]
+ShowPage = Callable[[Visit], Awaitable[Shown | Download]]
 Act = Callable[[Visit, Form], Awaitable[Shown]]
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page: where it stands, whom it lets in, and what it shows."""
+    """A page: where it stands, whom it lets in, and what it shows; or a file."""
 
     path: str
     right: Right
@@ -74,6 +75,7 @@ PAGES = (
     Page("/money/discrepancies/{discrepancy_id}", Right.MONEY, money_discrepancies.discrepancy),
     Page("/money/settlements", Right.MONEY, money_settlements.settlement_list),
     Page("/money/settlements/{settlement_id}", Right.MONEY, money_settlements.settlement),
+    Page("/money/settlements/{settlement_id}/statement", Right.MONEY, money_settlements.statement),
     Page("/money/campaigns", Right.MONEY, money_campaigns.campaign_list),
     Page("/money/campaigns/{name}", Right.MONEY, money_campaigns.campaign),
 )

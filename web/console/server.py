@@ -15,6 +15,8 @@ from core.views.alerts import unseen_alerts
 from core.views.guard import stopped
 from web.access import GuessLimiter, Right, find_token, roles_with
 from web.api.problems import Problem, problem_of
+from web.api.route import Download
+from web.api.server import send_file
 from web.console.plan import ACTIONS, PAGES, Action, Page
 from web.console.sessions import COOKIE, IDLE_SECONDS, Session, Sessions
 from web.console.uploads import LARGEST_BYTES, Upload
@@ -30,6 +32,7 @@ _FILES = {"console.css": "text/css", "console.js": "text/javascript", "icon.svg"
 _log = structlog.get_logger()
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Work = Callable[[], Awaitable[Shown | Download]]
 
 
 class ConsoleServer:
@@ -152,14 +155,17 @@ class ConsoleServer:
         return Visit(self._services, session, raw, self._memory, upload)
 
     async def _guarded(
-        self, right: Right, session: Session, raw: web.Request, work: Callable[[], Awaitable[Shown]]
-    ) -> web.Response:
-        """Render what the work shows; what goes wrong is a page as well."""
+        self, right: Right, session: Session, raw: web.Request, work: Work
+    ) -> web.StreamResponse:
+        """Render what the work shows, or send its file; what goes wrong is a page as well."""
         try:
             if not session.token.may(right):
                 detail = ENGLISH["not_allowed_help"] % ", ".join(roles_with(right))
                 raise Problem(403, ENGLISH["not_allowed"], detail)
-            return await self._render(await work(), session, raw)
+            shown = await work()
+            return await (
+                send_file(raw, shown) if isinstance(shown, Download) else self._render(shown, session, raw)
+            )
         except web.HTTPRedirection as redirection:
             headers = {**SECURITY_HEADERS, "Location": redirection.headers["Location"]}
             return web.Response(status=redirection.status, headers=headers)
