@@ -35,7 +35,6 @@ _SQL = load_queries("core.wallets", "wallets.sql")
 _LOCK_BUYERS = _SQL["lock_buyers"]
 _FIND_SOURCE = _SQL["find_source"]
 _ADD_LOT = _SQL["add_lot"]
-_OPEN_LOT = _SQL["open_lot"]
 _OPEN_LOTS = _SQL["open_lots"]
 _DUE_LOTS = _SQL["due_lots"]
 _BUYER_OF_LOT = _SQL["buyer_of_lot"]
@@ -124,7 +123,6 @@ class LotBook:
         lot_id: int | None = await conn.fetchval(_ADD_LOT, *_columns(new), now, *_times(new, now), posted)
         if lot_id is None:  # somebody credited it to another buyer while we wrote
             raise _reused(new.source)
-        await conn.execute(_OPEN_LOT, lot_id)
         if new.programme == MONEY and _vests_at(new, now) is None:
             await self._set_off(conn, LotId(lot_id), new.buyer.buyer_id, now)
         return LotId(lot_id), True
@@ -138,8 +136,10 @@ class LotBook:
         return posted
 
     async def _set_off(self, conn: Connection, lot_id: LotId, buyer_id: BuyerId, now: datetime) -> None:
-        lot = await self.whole(conn, lot_id)
         owed = await self._owed(conn, [buyer_id])
+        if not owed:
+            return
+        lot = await self.whole(conn, lot_id)
         against = set_off(lot, owed.get((buyer_id, lot.currency), 0))
         if against is not None:
             await self.write(conn, [[against]], now, reason="set off against a claim")

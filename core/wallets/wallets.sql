@@ -12,18 +12,19 @@ FROM wallet_lot
 WHERE source_kind = $1::text AND source_ref = $2::text AND programme = $3::text
 
 -- name: add_lot
-INSERT INTO wallet_lot (buyer_id, programme, currency, units, amount_minor, source_kind, source_ref, cost_party,
-    cost_name, cost_purpose, credited_at, vests_at, expires_at, transaction_id)
-VALUES ($1::bigint, $2::text, $3::text, $4::bigint, $5::bigint, $6::text, $7::text, $8::text, $9::text, $10::text,
-    $11::timestamptz, $12::timestamptz, $13::timestamptz, $14::bigint)
-ON CONFLICT ON CONSTRAINT wallet_lot_source_once DO NOTHING
-RETURNING lot_id
-
--- name: open_lot
+-- No row: the source has credited before.
+WITH added AS (
+    INSERT INTO wallet_lot (buyer_id, programme, currency, units, amount_minor, source_kind, source_ref, cost_party,
+        cost_name, cost_purpose, credited_at, vests_at, expires_at, transaction_id)
+    VALUES ($1::bigint, $2::text, $3::text, $4::bigint, $5::bigint, $6::text, $7::text, $8::text, $9::text,
+        $10::text, $11::timestamptz, $12::timestamptz, $13::timestamptz, $14::bigint)
+    ON CONFLICT ON CONSTRAINT wallet_lot_source_once DO NOTHING
+    RETURNING *
+)
 INSERT INTO wallet_open (lot_id, buyer_id, programme, currency, units_left, amount_left_minor, vested, due_at)
 SELECT lot_id, buyer_id, programme, currency, units, amount_minor, vests_at IS NULL, coalesce(vests_at, expires_at)
-FROM wallet_lot
-WHERE lot_id = $1::bigint
+FROM added
+RETURNING lot_id
 
 -- name: open_lots
 -- What is left of a buyer's lots. Only what was closed needs to know what it was spent on: see whole_lot.
