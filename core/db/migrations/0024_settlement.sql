@@ -27,7 +27,7 @@ CREATE TABLE settlement (
     run_id bigint NOT NULL,
     account_id int NOT NULL,
     until timestamptz NOT NULL,
-    -- The settlement of the account before it, with whose closing balance this one opens.
+    -- The one before it, with whose closing balance this one opens.
     previous_id bigint,
     state text NOT NULL,
     entries int NOT NULL,
@@ -89,8 +89,7 @@ CREATE TABLE settlement_approval (
     CONSTRAINT settlement_approval_reason_written CHECK (reason <> '')
 );
 
-CREATE FUNCTION refuse_own_approval() RETURNS trigger
-LANGUAGE plpgsql AS $$
+CREATE FUNCTION refuse_own_approval() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF (SELECT drawn_by = NEW.approver FROM settlement WHERE settlement_id = NEW.settlement_id) THEN
         RAISE EXCEPTION 'settlement % was drawn up by %, who cannot approve it', NEW.settlement_id, NEW.approver
@@ -111,11 +110,10 @@ CREATE TABLE settlement_payment (
     payment_ref text NOT NULL,
     amount_minor bigint NOT NULL,
     currency text NOT NULL,
-    -- In the currency it was paid in: what the rate's movement brought, and what the bank kept.
+    -- In that currency: what the rate's movement brought, and what the bank kept.
     gain_minor bigint NOT NULL DEFAULT 0,
     fee_minor bigint NOT NULL DEFAULT 0,
-    transaction_id bigint,
-    fx_transaction_id bigint,
+    transaction_id bigint, fx_transaction_id bigint,
     noted_at timestamptz NOT NULL,
     actor text NOT NULL,
     CONSTRAINT settlement_payment_key PRIMARY KEY (settlement_id),
@@ -129,8 +127,7 @@ CREATE TRIGGER settlement_payment_append_only BEFORE UPDATE OR DELETE OR TRUNCAT
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 -- Only its state ever changes, along these arrows; core/money/settlement/states.py has them, too.
-CREATE FUNCTION refuse_settlement_change() RETURNS trigger
-LANGUAGE plpgsql AS $$
+CREATE FUNCTION refuse_settlement_change() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     v_why text;
 BEGIN
