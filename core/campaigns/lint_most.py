@@ -50,15 +50,25 @@ def excess(campaign: Campaign) -> list[Excess]:
 
 
 def _prices(campaign: Campaign, rewards: list[Reward]) -> Iterator[int]:
+    """Between these all is straight: the ends of the range, tiers, and where a bound is reached."""
     smallest_minor = max(1, campaign.guards.minimum_order_minor)
     bends = {smallest_minor, LARGEST_MINOR}
     for reward in rewards:
+        times_ppm = _times_ppm(campaign, reward.rule)
         for line in _lines(reward):
             bends |= {line.start_minor - 1, line.start_minor}
-            rate_ppm = line.rate_ppm * _times_ppm(campaign, reward.rule) // WHOLE_PPM
-            if rate_ppm and reward.rule.maximum_minor is not None:
-                bends.add(reward.rule.maximum_minor * WHOLE_PPM // rate_ppm)
+            rate_ppm, fixed_minor = (n * times_ppm // WHOLE_PPM for n in (line.rate_ppm, line.fixed_minor))
+            for bound in _bounds(campaign, reward.rule):
+                if rate_ppm:
+                    reached = max(0, bound - fixed_minor) * WHOLE_PPM // rate_ppm
+                    bends |= {reached, reached + 1}
     return (price for price in bends if smallest_minor <= price <= LARGEST_MINOR)
+
+
+def _bounds(campaign: Campaign, rule: Rule) -> list[int]:
+    """What it can never be more than."""
+    each = (rule.maximum_minor, rule.cap.amount_minor if rule.cap else None, campaign.budget.total_minor)
+    return [bound for bound in each if bound is not None]
 
 
 def _most(campaign: Campaign, reward: Reward, price_minor: int) -> int:
@@ -69,8 +79,7 @@ def _most(campaign: Campaign, reward: Reward, price_minor: int) -> int:
     most_minor = per_million(max(each, default=0), _times_ppm(campaign, rule))
     if rule.minimum_minor is not None:
         most_minor = max(most_minor, rule.minimum_minor)
-    bounds = (rule.maximum_minor, rule.cap.amount_minor if rule.cap else None, campaign.budget.total_minor)
-    return min((most_minor, *(bound for bound in bounds if bound is not None)))
+    return min((most_minor, *_bounds(campaign, rule)))
 
 
 def _highest(rule: Rule, lines: list[_Line]) -> list[_Line]:

@@ -29,14 +29,12 @@ def list_campaigns(session: Session, as_json: bool) -> None:
     if as_json:
         print_json({"campaigns": found})
         return
-    table = Cells(
-        "name", "version", "state", "from", "until", "spent", "budget", "given", "refused",
-        right=("spent", "budget", "given", "refused"),
-    )  # fmt: skip
+    numbers = ("spent", "budget", "given", "refused")
+    table = Cells("name", "version", "state", "from", "until", *numbers, right=numbers)
     for row in found:
-        table.add(row.name, row.version, row.state(utc_now()), row.starts_at, row.ends_at,
-            amount(row.spent_minor, row.currency), amount(row.budget_minor, row.currency), row.grants,
-            row.refusals)  # fmt: skip
+        spent, budget = (amount(minor, row.currency) for minor in (row.spent_minor, row.budget_minor))
+        dates = (row.state(utc_now()), row.starts_at, row.ends_at)
+        table.add(row.name, row.version, *dates, spent, budget, row.grants, row.refusals)
     table.show()
 
 
@@ -50,9 +48,9 @@ async def _campaigns(settings: Settings) -> tuple[CampaignView, ...]:
 @json_option
 @pass_session
 def show_campaign(session: Session, name: str, as_json: bool) -> None:
-    """Show the campaign NAME: its budget, its days, and what it gave and refused last.
+    """Show the campaign NAME: its budget, what it gave last, and why it refused.
 
-    JSON: {"campaign": {...}, "days": [...], "grants": [...], "refusals": [...], "refusal_sums": [...]}.
+    JSON: {"campaign": {...}, "grants": [...], "refusals": [...], "refusal_sums": [...]}.
     """
     detail = session.drive(_detail(session.settings(), name))
     if as_json:
@@ -63,11 +61,12 @@ def show_campaign(session: Session, name: str, as_json: bool) -> None:
     say(f"{told.name} version {told.version}: {told.state(utc_now())}, {spent} of {budget} spent")
     if told.stopped_at is not None:
         say(f"stopped by {told.stopped_by}: {told.stopped_why}")
-    days = Cells("day", "given", "came back", "grants", right=("given", "came back", "grants"))
-    for day in detail.days:
-        days.add(day.day, *(amount(m, told.currency) for m in (day.granted_minor, day.returned_minor)),
-            day.grants)  # fmt: skip
-    days.show()
+    last = Cells("granted", "order", "reward", "to", "paid as", "amount", "came back", "warned")
+    for grant in detail.grants:
+        given, back = (amount(minor, grant.currency) for minor in (grant.amount_minor, grant.back_minor))
+        about = (grant.granted_at, grant.order_id, grant.reward, grant.beneficiary, grant.pays)
+        last.add(*about, given, back, grant.warning)
+    last.show()
     sums = Cells("refused because of", "times", right=("times",))
     for row in detail.refusal_sums:
         sums.add(row.code, row.refusals)

@@ -73,7 +73,7 @@ async def list_campaigns(call: Call) -> CampaignList:
 
 
 async def show_campaign(call: Call) -> CampaignDetail:
-    """One with its days and what it did last."""
+    """One, with what it did last."""
     async with call.services.pool.acquire() as conn:
         return await campaign_detail(conn, call.path("name"), call.services.now())
 
@@ -144,7 +144,7 @@ ROUTES = (
         "GET",
         "/campaigns/{name}",
         _MONEY,
-        "Show a campaign, its days and what it did last",
+        "Show a campaign and what it did last",
         CampaignDetail,
         show_campaign,
     ),
