@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.async_api import expect
 
 from tests.browser.visitor import WIDTHS, Visitor
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 PAGES = {
     "overview": "",
