@@ -18,6 +18,7 @@ from core.views.leaks import Finding, find_leaks
 
 _STOCK = load_queries("core.views", "invariants.sql")
 _MONEY = load_queries("core.views", "invariants_money.sql")
+_GROUPS = load_queries("core.views", "invariants_groups.sql")
 _WALLETS = load_queries("core.views", "invariants_wallets.sql")
 _MORE_MEMORY = _STOCK["more_memory"]
 _MISSING_GUARDS = _STOCK["missing_guards"]
@@ -44,6 +45,7 @@ _OFFERS_APART = _MONEY["offers_apart"]
 _PROMISES_OUT_OF_BOUND = _MONEY["promises_out_of_bound"]
 _STOCK_OVERPROMISED = _MONEY["stock_overpromised"]
 _SEALS_MALFORMED = _MONEY["seals_malformed"]
+_GROUPS_APART = _GROUPS["groups_apart"]
 _LOTS_APART = _WALLETS["lots_apart"]
 _WALLETS_APART = _WALLETS["wallets_apart"]
 
@@ -171,6 +173,7 @@ def _probes(
         Probe("conservation", _STANDS_UNMATCHED),
         Probe("no-lost-order", _ORDERS_LOST),
         Probe("no-lost-order", _ORDERS_STUCK, (now, stuck_after)),
+        Probe("no-lost-order", _GROUPS_APART),
         Probe("balanced", _SUMS_NOT_ZERO),
         Probe("balanced", _ENTRIES_UNMATCHED),
         Probe("balanced", _REFUNDS_NOT_NEGATIVE),

@@ -14,6 +14,7 @@ from core.group_buying.groups import GroupBuying
 from core.group_buying.offers import GroupOffer
 from core.offers.terms import ChannelTerms
 from core.orders.orders import Order
+from core.orders.refunds import owed_refunds, settle_by_hand
 from core.types import OrderRef, OrderState, Payment
 from core.views.groups import GroupView, groups
 from core.views.invariants import check
@@ -104,6 +105,17 @@ class GroupBench:
             [self.bench.sku.sku_id],
         )
         return count
+
+    async def owed(self) -> list[tuple[str, int]]:
+        """Refunds that a person has to make, in minor units."""
+        async with self.bench.core.pool.acquire() as conn:
+            return [(each.order_ref, each.amount_minor) for each in await owed_refunds(conn)]
+
+    async def settle(self, ref: str) -> None:
+        """A person has made one."""
+        order_id = (await self.order(ref)).order_id
+        async with self.bench.core.pool.acquire() as conn, conn.transaction():
+            await settle_by_hand(conn, order_id, utc_now(), actor="kim", how="bank transfer 7")
 
     async def check(self) -> None:
         """Every promise that the database can show."""

@@ -15,7 +15,6 @@ from core.group_buying.ending import close_group
 from core.group_buying.groups import GroupBuying
 from core.group_buying.offers import GroupOffer
 from core.orders.decisions import approve, begin_cancel, finish_cancel
-from core.orders.refunds import owed_refunds, settle_by_hand
 from core.types import BuyerId, OrderState, Payment
 from core.views.groups import group, group_detail
 from scheduler.composition import utc_now
@@ -61,7 +60,7 @@ async def test_a_group_that_is_short_at_its_end_gives_money_and_codes_back(dsn: 
         assert await room.free_codes() == 8
         (failed,) = await room.groups()
         assert (failed.state, failed.why) == ("failed", "2 of 3 joined in time")
-        assert await owed(room) == []
+        assert await room.owed() == []
         await room.check()
 
 
@@ -254,13 +253,13 @@ async def test_where_the_channel_cannot_refund_a_person_owes_it(dsn: str, tmp_pa
         await room.deliver(mute(room.stall))
         assert await room.states("A", "B") == [S.CANCELLED] * 2
         assert await room.free_codes() == 8
-        assert await owed(room) == [("A", 2500), ("B", 2500)]
-        await settle(room, "A")
+        assert await room.owed() == [("A", 2500), ("B", 2500)]
+        await room.settle("A")
         with pytest.raises(MoveRefused, match="is owed no refund"):
-            await settle(room, "A")
+            await room.settle("A")
         # The other is refunded in the shop, and the shop tells.
         await room.buy("B", "bob", payment=Payment.REFUNDED)
-        assert await owed(room) == []
+        assert await room.owed() == []
         await room.check()
 
 
@@ -282,7 +281,7 @@ async def test_a_refund_is_tried_until_it_is_done_and_owed_when_it_is_refused(
         await room.later(DAY)
         room.stall.connector.cancel_script.append(ChannelRefused("the gateway says no"))
         await room.deliver()
-        assert (await room.states("B"), await owed(room)) == ([S.CANCELLED], [("B", 2500)])
+        assert (await room.states("B"), await room.owed()) == ([S.CANCELLED], [("B", 2500)])
 
 
 async def test_an_offer_that_is_gone_from_the_settings_lets_its_groups_end_and_takes_nobody_in(
@@ -309,17 +308,6 @@ async def test_ordinary_orders_know_nothing_of_groups(dsn: str, tmp_path: Path) 
 
 
 # What tests do as people.
-
-
-async def owed(room: GroupBench) -> list[tuple[str, int]]:
-    async with room.bench.core.pool.acquire() as conn:
-        return [(each.order_ref, each.amount_minor) for each in await owed_refunds(conn)]
-
-
-async def settle(room: GroupBench, ref: str) -> None:
-    order_id = (await room.order(ref)).order_id
-    async with room.bench.core.pool.acquire() as conn, conn.transaction():
-        await settle_by_hand(conn, order_id, utc_now(), actor="kim", how="bank transfer 7")
 
 
 async def close(room: GroupBench, ref: str, *, complete: bool) -> int:
