@@ -58,6 +58,8 @@ class NewLot:
     cost: Account
     vests_at: datetime | None
     expires_at: datetime | None
+    # Of what kind the transaction is that posts it; None: a rebate, or points.
+    booking: BookingKind | None = None
 
     def __post_init__(self) -> None:
         if self.units <= 0:
@@ -128,11 +130,10 @@ class LotBook:
         return LotId(lot_id), True
 
     async def _post_credit(self, conn: Connection, new: NewLot, now: datetime) -> int | None:
-        money = new.programme == MONEY
         standing = standing_account(new.buyer.name, new.programme, vested=_vests_at(new, now) is None)
         postings = moved(new.cost, standing, new.amount.amount_minor, new.amount.currency)
-        kind = BookingKind.REBATE if money else BookingKind.POINTS
-        (posted,) = await self._booker.post(conn, [Booking(kind, postings)], now)
+        usual = BookingKind.REBATE if new.programme == MONEY else BookingKind.POINTS
+        (posted,) = await self._booker.post(conn, [Booking(new.booking or usual, postings)], now)
         return posted
 
     async def _set_off(self, conn: Connection, lot_id: LotId, buyer_id: BuyerId, now: datetime) -> None:

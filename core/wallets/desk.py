@@ -88,6 +88,14 @@ class WalletDesk:
                 await _note(conn, now, by, "wallet.spend", f"{buyer}: {amount}, {ref}")
         return spent
 
+    async def give_back(self, ref: str, amount: Money, by: ByHand, *, refund_ref: str) -> LotId:
+        """Put back what was spent by a reference, once for each reference of a refund."""
+        now = self._now()
+        async with self._pool.acquire() as conn, conn.transaction():
+            lot_id = await self._wallets.give_back(conn, ref, amount, now, refund_ref=refund_ref)
+            await _note(conn, now, by, "wallet.give_back", f"{ref}: {amount}, {refund_ref}")
+        return lot_id
+
     async def redeem(self, buyer: str, programme: str, points: int, by: ByHand, *, ref: str) -> Redeemed:
         """Turn points into money in the wallet."""
         now = self._now()

@@ -20,6 +20,7 @@ from core.money.booking import Booker
 from core.money.money import Money
 from core.types import BuyerId
 from core.wallets.book import LotBook, NewLot, Settled, lock_buyers
+from core.wallets.giving_back import give_back
 from core.wallets.lots import MONEY, Account, LotId, Source, TakenBack, Use, spend, take_back
 
 __all__ = ["LotId", "Settled", "Source", "Spent", "Standing", "TakenBack", "Wallets", "lock_buyers"]
@@ -129,6 +130,16 @@ class Wallets:
         asked = Spending(buyer, MONEY, amount.currency, amount.amount_minor, ref, to)
         spent, _ = await spend_lots(conn, self._book, asked, now)
         return spent
+
+    async def give_back(
+        self, conn: Connection, ref: str, amount: Money, now: datetime, *, refund_ref: str
+    ) -> LotId:
+        """Put back what was spent by a reference, as when its order is cancelled; once for each `refund_ref`.
+
+        MoveRefused: more than was spent. InvalidInput: nothing was spent by it, or in another currency.
+        """
+        async with conn.transaction():
+            return await give_back(conn, self._book, ref, amount, now, refund_ref)
 
     async def balance(self, conn: Connection, buyer: Buyer) -> tuple[Standing, ...]:
         """What stands in the buyer's wallet, by currency; what time has done since the last sweep is not."""

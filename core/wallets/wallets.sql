@@ -127,6 +127,32 @@ VALUES ($1::bigint, $2::text, $3::text, $4::bytea, $5::text, $6::bigint, $7::big
 ON CONFLICT ON CONSTRAINT wallet_spend_ref_once DO NOTHING
 RETURNING spend_id
 
+-- name: spend_to_give_back
+-- What was spent by a reference, when the last of its lots would have expired (NULL: one never), and what was given
+-- back of it by other references than $2.
+SELECT spend.spend_id, spend.buyer_id, buyer.name AS buyer, spend.currency, spend.amount_minor, spend.to_party,
+    spend.to_name, spend.to_purpose,
+    (
+        SELECT CASE WHEN bool_or(lot.expires_at IS NULL) THEN NULL ELSE max(lot.expires_at) END
+        FROM wallet_use
+        JOIN wallet_lot lot ON lot.lot_id = wallet_use.lot_id
+        WHERE wallet_use.spend_id = spend.spend_id
+    ) AS expires_at,
+    (
+        SELECT coalesce(sum(back.amount_minor), 0)::bigint
+        FROM wallet_lot back
+        WHERE back.buyer_id = spend.buyer_id
+            AND back.source_kind = 'given back'
+            AND starts_with(back.source_ref, spend.spend_id || '/')
+            AND back.source_ref <> spend.spend_id || '/' || $2::text
+    ) AS back_minor
+FROM wallet_spend spend
+JOIN buyer ON buyer.buyer_id = spend.buyer_id
+WHERE spend.programme = '' AND spend.ref = $1::text
+
+-- name: buyer_of_spend
+SELECT buyer_id FROM wallet_spend WHERE programme = '' AND ref = $1::text
+
 -- name: balances
 -- What a buyer has of money in each currency, and owes.
 WITH standing AS (

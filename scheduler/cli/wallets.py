@@ -184,6 +184,38 @@ async def _spend(
         return await desk.spend(buyer, size, by, ref=ref, channel=channel)
 
 
+@wallets.command("give-back")
+@click.argument("ref")
+@_amount
+@_currency
+@click.option("--refund-ref", required=True, help="The same reference again gives nothing more back.")
+@reason_option
+@json_option
+@pass_session
+def give_back(
+    session: Session,
+    ref: str,
+    amount_text: str,
+    currency: str,
+    refund_ref: str,
+    reason: str,
+    as_json: bool,
+) -> None:
+    """Put back what was spent by REF, as when its order is cancelled. JSON: {"lot_id"}."""
+    size = Money.parse(amount_text, currency)
+    lot_id = session.drive(_give_back(session, ref, size, ByHand(session.actor, reason), refund_ref))
+    if as_json:
+        print_json({"lot_id": lot_id})
+    else:
+        say(f"lot {lot_id}: {size} of {ref} are back in the wallet")
+
+
+async def _give_back(session: Session, ref: str, size: Money, by: ByHand, refund_ref: str) -> LotId:
+    async with open_core(session.settings()) as core:
+        desk = WalletDesk(core.pool, programmes(core.settings), utc_now)
+        return await desk.give_back(ref, size, by, refund_ref=refund_ref)
+
+
 @wallets.command("take-back")
 @click.argument("lot_id", type=click.IntRange(1, 2**63 - 1))
 @_amount

@@ -81,6 +81,13 @@ class Purse:
             )
         )
 
+    async def give_back(self, ref: str, amount_minor: int, refund_ref: str) -> LotId:
+        return await self.do(
+            lambda conn: self.wallets.give_back(
+                conn, ref, self.money(amount_minor), self.now, refund_ref=refund_ref
+            )
+        )
+
     async def take_back(self, lot_id: LotId, amount_minor: int) -> TakenBack:
         return await self.do(
             lambda conn: self.wallets.take_back(

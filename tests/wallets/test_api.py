@@ -53,6 +53,19 @@ async def test_money_is_given_shown_and_spent_once(shop: Room) -> None:
     assert standing == -400
 
 
+async def test_an_order_that_falls_through_gives_its_money_back_once(shop: Room) -> None:
+    await shop.call("POST", f"{BUYER}/wallet/credit", Role.FINANCE, CREDIT)
+    await shop.call("POST", f"{BUYER}/wallet/spend", Role.OPERATOR, SPEND)
+    body = {"ref": "order 1", "amount": "3.00", "currency": "EUR", "refund_ref": "refund 1"}
+    first = await shop.call("POST", "/wallets/give-back", Role.OPERATOR, body)
+    assert (await shop.call("POST", "/wallets/give-back", Role.OPERATOR, body)).json() == first.json()
+    more = await shop.call("POST", "/wallets/give-back", Role.OPERATOR, {**body, "refund_ref": "refund 2"})
+    assert (more.status, "1.00 EUR can be given back" in more.json()["detail"]) == (409, True)
+    wallet = (await shop.call("GET", f"{BUYER}/wallet", Role.OPERATOR)).json()
+    assert wallet["standings"][0]["usable_minor"] == 900
+    assert (await shop.call("POST", "/wallets/give-back", Role.VIEWER, body)).status == 403
+
+
 async def test_what_cannot_be_spent_says_why(shop: Room) -> None:
     await shop.call("POST", f"{BUYER}/wallet/credit", Role.FINANCE, CREDIT)
     spend = f"{BUYER}/wallet/spend"

@@ -83,6 +83,10 @@ def test_what_expires_is_listed_and_money_can_be_paid_out(shop: House) -> None:
         for row in shop.json("ledger", "balances")["balances"]
     }
     assert balances["operator", "bank"] == -200
+    back = ("wallets", "give-back", "p", "0.50", *EUR, "--refund-ref", "p-1", "--reason", "he stays")
+    assert shop.json(*back) == shop.json(*back)
+    assert "0.50 EUR of p are back in the wallet" in shop.run(*back).stdout
+    assert shop.json("wallets", "show", BUYER)["standings"][0]["usable_minor"] == 50
     assert balances["operator", "rebate"] == 200
 
 

@@ -93,6 +93,16 @@ class TakeBackBody(Shape):
     reason: Words
 
 
+class GiveBackBody(Shape):
+    """How much of what was spent by `ref` comes back, under a reference of the refund that comes once."""
+
+    ref: Ref
+    amount: Amount
+    currency: Currency
+    refund_ref: Ref
+    reason: Words = "refund"
+
+
 class RedeemBody(Shape):
     """How many points of which programme become money, under a reference that comes once."""
 
@@ -224,6 +234,14 @@ async def take_back(call: Call) -> TakenBackAnswer:
     return TakenBackAnswer(lot_id, owed.amount_minor, owed.currency)
 
 
+async def give_back(call: Call) -> LotAnswer:
+    """An order that was paid with the wallet is refunded."""
+    body = call.body(GiveBackBody)
+    amount = Money.parse(body.amount, body.currency)
+    by = ByHand(call.token.name, body.reason)
+    return LotAnswer(await _desk(call).give_back(body.ref, amount, by, refund_ref=body.refund_ref))
+
+
 async def redeem(call: Call) -> RedeemedAnswer:
     """Points become money in the wallet."""
     body = call.body(RedeemBody)
@@ -316,6 +334,15 @@ ROUTES = (
         TakenBackAnswer,
         take_back,
         body=TakeBackBody,
+    ),
+    Route(
+        "POST",
+        "/wallets/give-back",
+        Right.SPEND,
+        "Put back what was spent by a reference, once for each refund",
+        LotAnswer,
+        give_back,
+        body=GiveBackBody,
     ),
     Route(
         "GET",
