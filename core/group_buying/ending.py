@@ -15,8 +15,8 @@ from core.group_buying.rules import GONE, Group, Outcome, SeatState
 from core.group_buying.seats import Seat, move_seats, read_group, seats_of
 from core.offers.terms import ChannelTerms
 from core.orders.intake import judge_worth
-from core.orders.orders import load_orders, move_orders, set_due
-from core.orders.refunds import RefundDue, decide_refund
+from core.orders.orders import load_orders, move_orders
+from core.orders.refunds import RefundDue, send_back
 from core.orders.risk import RiskVerdict
 from core.types import ChannelId, OrderId, OrderRef, OrderState
 
@@ -46,7 +46,7 @@ async def end_group(
     if ended is Outcome.FAILED:
         held = [seat for seat in seats if seat.order_state is OrderState.HELD]
         kept = [seat for seat in seats if seat.order_state is not OrderState.HELD]
-        await _give_back(conn, held, SeatState.FAILED, f"group {group.ref}: {why}", now, actor)
+        await _give_back(conn, held, f"group {group.ref}: {why}", now, actor)
         # A person let these through before: their buyers have what they paid for.
         await move_seats(conn, kept, SeatState.BOUGHT, now, "let through by hand")
     else:
@@ -77,27 +77,20 @@ async def _let_through(
         await move_orders(conn, orders, OrderState.ACCEPTED, now=now, actor=actor, reason=why)
 
 
-async def refuse_seats(
-    conn: Connection, orders: Sequence[tuple[ChannelId, OrderRef, OrderId]], why: str, now: datetime
+async def refuse_seat(
+    conn: Connection, channel_id: ChannelId, order_ref: OrderRef, order_id: OrderId, why: str, now: datetime
 ) -> None:
-    """No group takes these orders: their money goes back."""
-    for channel_id, order_ref, order_id in orders:
-        due = RefundDue("groups", "there is no place in a group for this order", f"group buying: {why}")
-        await decide_refund(conn, channel_id, order_ref, due, now)
-        await set_due(conn, order_id, now, failed=False)
-    keys = [(channel_id, order_ref) for channel_id, order_ref, _ in orders]
-    await move_seats(conn, keys, SeatState.REFUSED, now, why)
+    """No group takes this order: its money goes back."""
+    due = RefundDue("groups", "there is no place in a group for this order", f"group buying: {why}")
+    await send_back(conn, [order_id], due, now)
+    await move_seats(conn, [(channel_id, order_ref)], SeatState.REFUSED, now, why)
 
 
-async def _give_back(
-    conn: Connection, seats: Sequence[Seat], to: SeatState, why: str, now: datetime, actor: str
-) -> None:
+async def _give_back(conn: Connection, seats: Sequence[Seat], why: str, now: datetime, actor: str) -> None:
     """Decide it for all; the channel's loop carries it out, and then their codes stand on the shelf again."""
-    for seat in seats:
-        due = RefundDue(actor, "the group was not completed in time", why)
-        await decide_refund(conn, seat.channel_id, seat.order_ref, due, now)
-        await set_due(conn, seat.order_id, now, failed=False)
-    await move_seats(conn, seats, to, now, why)
+    due = RefundDue(actor, "the group was not completed in time", why)
+    await send_back(conn, [seat.order_id for seat in seats], due, now)
+    await move_seats(conn, seats, SeatState.FAILED, now, why)
 
 
 async def close_group(

@@ -18,7 +18,7 @@ from core.buyers.buyers import known_buyers
 from core.db.pool import Connection, Pool, Record
 from core.db.queries import load_queries
 from core.errors import StaleVersion
-from core.group_buying.ending import end_group, refuse_seats
+from core.group_buying.ending import end_group, refuse_seat
 from core.group_buying.offers import GroupOffer
 from core.group_buying.rules import (
     GONE,
@@ -183,7 +183,7 @@ class GroupBuying:
 
     async def _refuse(self, conn: Connection, row: Record, why: str, now: datetime) -> Turned:
         channel_id = ChannelId(row["channel_id"])
-        await refuse_seats(conn, [(channel_id, OrderRef(row["order_ref"]), row["order_id"])], why, now)
+        await refuse_seat(conn, channel_id, OrderRef(row["order_ref"]), row["order_id"], why, now)
         _log.info("group.refused", order_id=row["order_id"], why=why)
         return Turned(woken=frozenset({channel_id}))
 

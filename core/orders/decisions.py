@@ -27,6 +27,8 @@ async def approve(pool: Pool, order_id: OrderId, *, now: datetime, actor: str, r
     MoveRefused unless it is held, and while its money is on the way back.
     """
     async with pool.acquire() as conn, conn.transaction():
+        # Whoever decides that its money goes back holds this row, too.
+        await set_due(conn, order_id, now, failed=False)
         order = await load_order(conn, order_id)
         if order.state is not _S.HELD:
             raise MoveRefused(f"order {order_id} is {order.state}: only a held order is approved")

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from core.audit import note
 from core.db.pool import Connection
 from core.db.queries import load_queries
-from core.errors import MoveRefused
-from core.orders.orders import Order, load_order
+from core.errors import MoveRefused, StaleVersion
+from core.orders.orders import Order, load_order, load_orders, set_due
 from core.types import ChannelId, OrderId, OrderRef, OrderState
 
 _SQL = load_queries("core.orders", "refunds.sql")
 _ADD_REFUND = _SQL["add_refund"]
+_HOLD_OPEN_ORDERS = _SQL["hold_open_orders"]
 _FIND_REFUND = _SQL["find_refund"]
 _SETTLE_REFUND = _SQL["settle_refund"]
 _OWED_REFUNDS = _SQL["owed_refunds"]
@@ -46,6 +48,21 @@ async def decide_refund(
 ) -> None:
     """Write down that an order's money goes back, also before the order itself is written."""
     await conn.execute(_ADD_REFUND, channel_id, order_ref, now, due.actor, due.told, due.why)
+
+
+async def send_back(conn: Connection, order_ids: Sequence[OrderId], due: RefundDue, now: datetime) -> None:
+    """Decide that the money of held orders goes back, and have their channels' loops see to it at once.
+
+    StaleVersion when somebody ended one meanwhile, or let it through: nothing must be owed to it then.
+    """
+    await conn.execute(_HOLD_OPEN_ORDERS, order_ids)
+    # A statement of its own: it sees what others wrote while we waited.
+    orders = await load_orders(conn, order_ids)
+    if moved := [order.order_ref for order in orders if order.state is not OrderState.HELD]:
+        raise StaleVersion(f"order {', '.join(moved)}: somebody moved it at the same moment; look again")
+    for order in orders:
+        await decide_refund(conn, order.channel_id, order.order_ref, due, now)
+        await set_due(conn, order.order_id, now, failed=False)
 
 
 async def find_refund(conn: Connection, channel_id: ChannelId, order_ref: OrderRef) -> RefundDue | None:

@@ -4,6 +4,10 @@ INSERT INTO refund_due (channel_id, order_ref, decided_at, actor, told, why)
 VALUES ($1::int, $2::text, $3::timestamptz, $4::text, $5::text, $6::text)
 ON CONFLICT ON CONSTRAINT refund_due_key DO NOTHING
 
+-- name: hold_open_orders
+-- Whoever ends one of them, or lets it through, waits for us from here on, in the order of their ids.
+SELECT order_id FROM open_order WHERE order_id = ANY ($1::bigint[]) ORDER BY order_id FOR UPDATE
+
 -- name: find_refund
 SELECT actor, told, why
 FROM refund_due

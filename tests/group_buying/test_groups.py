@@ -139,6 +139,34 @@ async def test_a_buyer_who_leaves_between_the_look_and_the_end_is_seen(dsn: str,
         await room.check()
 
 
+async def test_nothing_is_owed_to_who_left_or_was_let_through_as_the_group_failed(
+    dsn: str, tmp_path: Path
+) -> None:
+    async with open_groups(dsn, tmp_path, TRIO) as room:
+        for number in range(4):
+            left, let = f"left-{number}", f"let-{number}"
+            await room.buy(left, f"ann-{number}")
+            await room.buy(let, f"bob-{number}")
+            await room.turn()
+            room.clock[0] += DAY
+            await asyncio.gather(
+                room.turn(),
+                room.buy(left, f"ann-{number}", payment=Payment.REFUNDED),
+                let_through(room, let),
+                room.turn(),
+                return_exceptions=True,
+            )
+            await room.turn()
+            await room.deliver(mute(room.stall))
+            assert await room.states(left) == [S.CANCELLED]
+            (state,) = await room.states(let)
+            expected = [(let, 2500)] if state is S.CANCELLED else []
+            assert await room.owed() == expected
+            await room.check()
+            for ref, _ in expected:
+                await room.settle(ref)
+
+
 async def test_a_buyer_cannot_fill_a_group_alone_by_whatever_name(dsn: str, tmp_path: Path) -> None:
     async with open_groups(dsn, tmp_path, GroupOffer("pair", 2, DAY, limit_per_buyer=5)) as room:
         await room.buy("A", "ann")
