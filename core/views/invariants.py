@@ -20,6 +20,7 @@ _STOCK = load_queries("core.views", "invariants.sql")
 _MONEY = load_queries("core.views", "invariants_money.sql")
 _GROUPS = load_queries("core.views", "invariants_groups.sql")
 _WALLETS = load_queries("core.views", "invariants_wallets.sql")
+_CAMPAIGNS = load_queries("core.views", "invariants_campaigns.sql")
 _MORE_MEMORY = _STOCK["more_memory"]
 _MISSING_GUARDS = _STOCK["missing_guards"]
 _HELD_TWICE = _STOCK["held_twice"]
@@ -48,6 +49,8 @@ _SEALS_MALFORMED = _MONEY["seals_malformed"]
 _GROUPS_APART = _GROUPS["groups_apart"]
 _LOTS_APART = _WALLETS["lots_apart"]
 _WALLETS_APART = _WALLETS["wallets_apart"]
+_CAMPAIGNS_APART = _CAMPAIGNS["campaigns_apart"]
+_REWARDS_APART = _CAMPAIGNS["rewards_apart"]
 
 MOST_DETAIL = 20
 # A look at a hundred million rows may take its time; the pool's limit is for daily statements.
@@ -180,6 +183,8 @@ def _probes(
         Probe("balanced", _STATEMENTS_APART),
         Probe("balanced", _LOTS_APART),
         Probe("balanced", _WALLETS_APART),
+        Probe("balanced", _CAMPAIGNS_APART),
+        Probe("balanced", _REWARDS_APART),
         Probe("paid-is-split", _MISSING_GUARDS, (["journal_line_sold_once", "sale_refunded_whole_once"],)),
         Probe("paid-is-split", _LINES_NOT_SPLIT),
         Probe("paid-is-split", _SPLITS_OWED, (strict,)),

@@ -5,7 +5,9 @@ Of every order the channel keeps 10 %, and of what it leaves a fifth is ours: of
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -16,8 +18,9 @@ from core.campaigns.campaign import Campaign
 from core.campaigns.lint import lint
 from core.coupons.series import CouponKind, Series
 from core.db.pool import Pool
+from core.wallets.programmes import Level
 from scheduler.campaign_terms import campaign_of
-from tests.campaigns.bench import Bench
+from tests.campaigns.bench import CLUB, Bench
 from tests.coupons.bench import open_coupons
 from tests.factories import NOW
 
@@ -164,6 +167,17 @@ async def test_points_that_came_back_leave_nothing(bench: Bench) -> None:
     await bench.refund(order)
     await bench.work()
     assert await bench.balances() == {}
+
+
+async def test_points_of_a_member_by_his_level(bench: Bench) -> None:
+    levels = (Level("member", 0, Fraction(100)), Level("gold", 60, Fraction(150)))
+    bench.programmes = {"club": replace(CLUB, levels=levels)}
+    await bench.publish(example("points"))
+    await bench.sell("ann", 2000)
+    await bench.work()
+    await bench.sell("ann", 2000)
+    # 20 and 50 for the first order make a golden member, whose 20.00 are 30 points.
+    assert await given(bench) == [20, 50, 30]
 
 
 async def test_cash_back(bench: Bench) -> None:

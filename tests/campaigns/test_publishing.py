@@ -14,6 +14,7 @@ from core.campaigns.explaining import explain_rewards
 from core.campaigns.publishing import stop
 from core.errors import InvalidInput, MoveRefused, PlanRefused, UnknownOrder
 from core.types import OrderId
+from core.views.invariants import check
 from tests.campaigns.bench import Bench
 from tests.campaigns.made import campaign, reward
 from tests.factories import NOW
@@ -156,3 +157,25 @@ async def test_an_order_that_there_is_not_is_said_so(bench: Bench) -> None:
     async with bench.pool.acquire() as conn:
         with pytest.raises(UnknownOrder):
             await explain_rewards(conn, OrderId(77))
+
+
+async def test_the_check_of_the_house_holds_campaigns_against_their_lots_and_sums(bench: Bench) -> None:
+    await bench.publish(campaign(TENTH, LUCKY))
+    order = await bench.sell("ann", 2000)
+    await bench.sell("bob", 3000)
+    await bench.work()
+    await bench.refund(order, 700)
+    await bench.work()
+
+    async def broken() -> list[str]:
+        report = await check(bench.pool, bound_permille=1000, now=NOW, vault=None)
+        (found,) = [each for each in report.invariants if each.name == "balanced"]
+        return list(found.detail)
+
+    assert await broken() == []
+    await bench.pool.execute("UPDATE campaign SET spent_minor = spent_minor + 1")
+    await bench.pool.execute("UPDATE campaign_part SET amount = amount + 1 WHERE grant_id = 1")
+    told = " ".join(await broken())
+    assert "campaign spring is kept as having spent" in told
+    assert "grant 1 of campaign spring is of 200, and its parts of 201" in told
+    assert "part 1 of grant 1 is of 201, and lot 1 of 200" in told
