@@ -12,6 +12,7 @@ from config.settings import Settings
 from core.campaigns.campaign import Campaign
 from core.campaigns.publishing import Published, publish, stop
 from scheduler.campaign_terms import sound_campaign
+from scheduler.cli.campaign_report import campaign_report
 from scheduler.cli.campaigns_shown import (
     audit_campaign,
     explain_order,
@@ -32,7 +33,7 @@ def campaigns() -> None:
     """Campaigns: what buyers and referrers get back, within a budget and until an end."""
 
 
-for command in (list_campaigns, show_campaign, explain_order, audit_campaign):
+for command in (list_campaigns, show_campaign, explain_order, audit_campaign, campaign_report):
     campaigns.add_command(command)
 
 

@@ -161,6 +161,9 @@ _PLACES = {
     "wallets": Place(
         "scheduler.cli.wallets:wallets", "Show and move what buyers have in their wallets, lot by lot."
     ),
+    "coupons": Place(
+        "scheduler.cli.coupons_group:coupons", "Show, issue and take back coupons, and what series cost."
+    ),
     "points": Place(
         "scheduler.cli.points:points", "Show buyers' points and what they are worth; reward and redeem."
     ),
