@@ -122,7 +122,7 @@ async def _met(call: Call) -> tuple[Buyer, FactTerms]:
 
 _BUYER = "/buyers/{channel}/{ref}"
 ROUTES = (
-    Route("GET", f"{_BUYER}/profile", Right.OPERATE, "Show a buyer and who brought him", BuyerShown, show),
+    Route("GET", f"{_BUYER}/profile", Right.SPEND, "Show a buyer and who brought him", BuyerShown, show),
     Route(
         "PUT",
         f"{_BUYER}/referrer",
