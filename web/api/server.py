@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable
+from functools import cached_property
 
 import structlog
 from aiohttp import web
@@ -89,7 +91,11 @@ class ApiServer:
         self._metrics = metrics
         self._news = news
         self._limiter = limiter
-        self._description = openapi_bytes(ROUTES, PREFIX)
+
+    @cached_property
+    def _description(self) -> bytes:
+        """Made when somebody asks: it takes a second, and most daemons are never asked."""
+        return openapi_bytes(ROUTES, PREFIX)
 
     def add_to(self, app: web.Application) -> None:
         """Make every route reachable, and the description of them all; it needs no token."""
@@ -99,7 +105,8 @@ class ApiServer:
         app.router.add_route("*", PREFIX + "/{tail:.*}", self._unknown)
 
     async def _describe(self, _: web.Request) -> web.Response:
-        return web.Response(body=self._description, content_type="application/json")
+        description = await asyncio.to_thread(lambda: self._description)
+        return web.Response(body=description, content_type="application/json")
 
     async def _unknown(self, request: web.Request) -> web.Response:
         known = [route.method for route in ROUTES if _same_path(PREFIX + route.path, request.path)]
