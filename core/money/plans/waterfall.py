@@ -98,7 +98,7 @@ def evaluate(plan: Plan, facts: SaleFacts) -> Split:
     """Give a line away. SaleUnsplit where the plan cannot: nothing is lost, the order waits."""
     require_currency(plan, facts.unit_price.currency)
     assert facts.quantity > 0, "a line of no units"
-    if facts.unit_price.amount_minor < 0:
+    if _is_negative(facts):
         return _negated(evaluate(plan, _mirrored(facts)), facts)
     columns = _columns(plan, facts)
     reasons: list[str | None] = []
@@ -110,6 +110,12 @@ def evaluate(plan: Plan, facts: SaleFacts) -> Split:
             for column in columns:
                 column.note(rule, 0, 0, 0)
     return Split(plan, facts, tuple(_run(plan, column, facts) for column in columns), tuple(reasons))
+
+
+def _is_negative(facts: SaleFacts) -> bool:
+    """A free line is as the order that it stands in: its share of what is reckoned per order is nothing's."""
+    price_minor = facts.unit_price.amount_minor
+    return price_minor < 0 or (price_minor == 0 and any(line < 0 for line in facts.order_lines_minor))
 
 
 def require_currency(plan: Plan, currency: str) -> None:
