@@ -37,7 +37,9 @@ SELECT
     ) AS prices,
     concat_ws('/',
         (SELECT max(journal_transaction.transaction_id) FROM journal_transaction),
-        (SELECT n_tup_ins FROM pg_stat_user_tables WHERE relname = 'entry')
+        (SELECT sum(n_tup_ins) FROM pg_stat_user_tables
+            WHERE relname IN ('entry', 'payout_line', 'discrepancy_event', 'settlement_move', 'settlement_approval',
+                'campaign_grant', 'campaign_refusal'))
     ) AS money
 FROM (
     SELECT count(*) AS orders, sum(open_order.order_id) AS ids, max(open_order.due_at) AS due_at,

@@ -114,6 +114,12 @@ async def live_money_day(room: Room, folder: Path) -> MoneyDay:
     number = await draw_up(room, Payee("consignor", ADA))
     desk = SettlementDesk(room.pool, room.services.settlement, lambda: datetime.now(UTC))
     await desk.approve(number, actor="bo", reason="looked through: 已核对")
+    await keep_mapping(room)
+    return MoneyDay(OrderId(plain[0]), OrderId(rich[0]), OrderId(lossy))
+
+
+async def keep_mapping(room: Room) -> None:
+    """How the files of tests are read."""
     async with room.pool.acquire() as conn, conn.transaction():
         mapping = read_mapping(
             {
@@ -125,7 +131,6 @@ async def live_money_day(room: Room, folder: Path) -> MoneyDay:
             }
         )  # fmt: skip
         await save_mapping(conn, "their export", mapping, actor="ann", now=datetime.now(UTC))
-    return MoneyDay(OrderId(plain[0]), OrderId(rich[0]), OrderId(lossy))
 
 
 async def differ(room: Room) -> None:

@@ -69,7 +69,8 @@ async def test_a_page_lets_in_those_roles_that_have_its_right(
 ) -> None:
     await browser.room.sell("o1")
     await raise_alerts(browser.room)
-    await differ(browser.room)
+    if page.path.startswith("/money"):
+        await differ(browser.room)
     await browser.sign_in(role)
     answer = await browser.open(filled(page.path))
     assert answer.status == (200 if page.right in RIGHTS[role] else 403)
