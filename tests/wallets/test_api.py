@@ -13,7 +13,7 @@ from core.wallets.programmes import Programme, Task
 from tests.web.bench import Room
 from web.access import Role
 
-BUYER = "/buyers/telling%2Fu-1"
+BUYER = "/buyers/telling/u-1"
 
 STARS = Programme("stars", "EUR", Fraction(1), Fraction(1, 2), tasks={"review": Task("review", 20, 1)})
 CREDIT = {"amount": "10.00", "currency": "EUR", "ref": "c-1", "reason": "a slow delivery"}
@@ -84,7 +84,7 @@ async def test_what_cannot_be_spent_says_why(shop: Room) -> None:
     await shop.call("POST", spend, Role.OPERATOR, SPEND)
     other = await shop.call("POST", spend, Role.OPERATOR, {**SPEND, "amount": "5.00"})
     assert (other.status, "has spent something else" in other.json()["detail"]) == (409, True)
-    stranger = await shop.call("POST", "/buyers/telling%2Fnobody/wallet/spend", Role.OPERATOR, SPEND)
+    stranger = await shop.call("POST", "/buyers/telling/nobody/wallet/spend", Role.OPERATOR, SPEND)
     assert stranger.status in (404, 422)
     assert "no buyer is called 'telling/nobody'" in stranger.json()["detail"]
 

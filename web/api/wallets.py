@@ -1,6 +1,6 @@
 """Lets shops and finance see and move what buyers have: money in wallets, and points.
 
-A buyer is named CHANNEL/REFERENCE; in a path the stroke is written %2F.
+A reference that holds a stroke is written with %2F.
 """
 
 from __future__ import annotations
@@ -176,7 +176,7 @@ async def show_wallet(call: Call) -> WalletView:
     """A buyer's money."""
     query = call.query(WalletQuery)
     async with call.services.pool.acquire() as conn:
-        buyer = await find_buyer(conn, call.path("name"))
+        buyer = await find_buyer(conn, _name(call))
         return await wallet_of(conn, buyer, closed=query.closed, before=query.before, limit=query.limit)
 
 
@@ -184,7 +184,7 @@ async def show_points(call: Call) -> PointsView:
     """A buyer's points."""
     query = call.query(PointsQuery)
     async with call.services.pool.acquire() as conn:
-        buyer = await find_buyer(conn, call.path("name"))
+        buyer = await find_buyer(conn, _name(call))
         return await points_of(
             conn, buyer, query.programme, closed=query.closed, before=query.before, limit=query.limit
         )
@@ -208,7 +208,7 @@ async def spend(call: Call) -> SpentAnswer:
     body = call.body(SpendBody)
     amount = Money.parse(body.amount, body.currency)
     by = ByHand(call.token.name, body.reason)
-    spent = await _desk(call).spend(call.path("name"), amount, by, ref=body.ref, channel=body.channel)
+    spent = await _desk(call).spend(_name(call), amount, by, ref=body.ref, channel=body.channel)
     return SpentAnswer(spent.spend_id, spent.amount.amount_minor, spent.amount.currency, spent.again)
 
 
@@ -216,7 +216,7 @@ async def credit(call: Call) -> LotAnswer:
     """Money given by hand."""
     body = call.body(CreditBody)
     lot_id = await _desk(call).credit(
-        call.path("name"),
+        _name(call),
         Money.parse(body.amount, body.currency),
         ByHand(call.token.name, body.reason),
         ref=body.ref,
@@ -246,7 +246,7 @@ async def redeem(call: Call) -> RedeemedAnswer:
     """Points become money in the wallet."""
     body = call.body(RedeemBody)
     by = ByHand(call.token.name, body.reason)
-    done = await _desk(call).redeem(call.path("name"), body.programme, body.points, by, ref=body.ref)
+    done = await _desk(call).redeem(_name(call), body.programme, body.points, by, ref=body.ref)
     return RedeemedAnswer(
         done.points, done.amount.amount_minor, done.amount.currency, done.lot_id, done.again
     )
@@ -256,7 +256,11 @@ async def reward_task(call: Call) -> LotAnswer:
     """Points for a task."""
     body = call.body(TaskBody)
     by = ByHand(call.token.name, body.reason)
-    return LotAnswer(await _desk(call).task(call.path("name"), body.programme, body.task, by, ref=body.ref))
+    return LotAnswer(await _desk(call).task(_name(call), body.programme, body.task, by, ref=body.ref))
+
+
+def _name(call: Call) -> str:
+    return f"{call.path('channel')}/{call.path('ref')}"
 
 
 def _desk(call: Call) -> WalletDesk:
@@ -270,7 +274,7 @@ def _lot_id(call: Call) -> LotId:
     return LotId(int(text))
 
 
-_BUYER = "/buyers/{name}"
+_BUYER = "/buyers/{channel}/{ref}"
 ROUTES = (
     Route(
         "GET",
