@@ -50,5 +50,12 @@ DEFAULT_RULES: tuple[Mapping[str, object], ...] = (
     {"name": "stock-slow", "metric": "stock_turnover", "cross": 3, "clear": 3.5, **_LAST_30_DAYS},
     {"name": "complaints", "metric": "complaint_percent", "cross": 2, "clear": 1.5, **_LAST_30_DAYS},
     {"name": "splits-owed", "metric": "splits_owed", "cross": 0, "after_seconds": 300},
+    {
+        "name": "rewards-dear",
+        "metric": "rewards_warned",
+        "cross": 0,
+        "window_seconds": 86_400,
+        "severity": "info",
+    },
 )
 BY_NAME: Mapping[object, Mapping[str, object]] = {rule["name"]: rule for rule in DEFAULT_RULES}

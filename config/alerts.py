@@ -48,6 +48,7 @@ Metric = Literal[
     "stock_turnover",
     "complaint_percent",
     "splits_owed",
+    "rewards_warned",
 ]
 # Of these too little is bad; of all others too much.
 BAD_BELOW = ("stock", "stock_percent", "cover_days", "stock_turnover")

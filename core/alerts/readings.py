@@ -27,6 +27,7 @@ _CHANNELS_DOWN = _SQL["channels_down"]
 _PAYOUTS = _SQL["payouts"]
 _DISCREPANCIES = _SQL["discrepancies"]
 _SPLITS_OWED = _SQL["splits_owed"]
+_REWARDS_WARNED = _SQL["rewards_warned"]
 _DRIFTS = _SQL["drifts"]
 _PROVIDES = _SQL["provides"]
 _GUARDS = _SQL["guards"]
@@ -268,6 +269,13 @@ async def _splits_owed(conn: Connection, measure: Measure, view: View) -> list[R
     ]
 
 
+async def _rewards_warned(conn: Connection, measure: Measure, view: View) -> list[Reading]:
+    row = await conn.fetchrow(_REWARDS_WARNED, view.now, measure.window)
+    assert row is not None, "a count answers with a row"
+    facts = {"why": row["why"], "window_minutes": _minutes(measure.window)}
+    return [Reading(HOUSE, float(row["warned"]), facts)]
+
+
 async def _figures(conn: Connection, measure: Measure, view: View) -> tuple[ChannelFigures, ...]:
     days = max(round(measure.window.total_seconds() / _DAY_SECONDS), 1)
     return await channel_figures(conn, view.now, days)
@@ -344,6 +352,7 @@ _TAKERS: Mapping[Metric, Taker] = {
     Metric.STOCK_TURNOVER: _stock_turnover,
     Metric.COMPLAINT_PERCENT: _complaints,
     Metric.SPLITS_OWED: _splits_owed,
+    Metric.REWARDS_WARNED: _rewards_warned,
 }
 
 # How often each thing is looked at, in seconds; what is not named here, at every sweep. Dear looks are rare.

@@ -221,6 +221,17 @@ LEFT JOIN (
 LEFT JOIN channel_order ON channel_order.order_id = waiting.order_id
 ORDER BY channel.name
 
+-- name: rewards_warned
+-- Rewards that a guard let pass with a warning since $2 ago, and what it said of the last.
+SELECT count(*) AS warned, (array_agg(
+    'campaign ' || campaign_grant.name || ', order ' || campaign_grant.order_id || ': ' || campaign_grant.warning
+    ORDER BY campaign_grant.grant_id DESC
+))[1] AS why
+FROM campaign
+JOIN campaign_grant ON campaign_grant.name = campaign.name
+    AND campaign_grant.granted_at > $1::timestamptz - $2::interval
+    AND campaign_grant.warning <> ''
+
 -- name: payouts
 -- Days since the oldest sale was told that neither payouts nor fees and refunds have used up, the oldest first.
 -- Only where a channel tells lines at all; a payout of a little does not settle what is left.

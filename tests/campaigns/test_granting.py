@@ -8,6 +8,8 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
+from core.alerts.readings import View, take_readings
+from core.alerts.rules import Measure, Metric
 from core.campaigns.campaign import Budget, Guards, Limits, Pays
 from core.campaigns.granting import Worked
 from core.campaigns.publishing import stop
@@ -364,3 +366,16 @@ async def test_without_campaigns_nothing_is_read(bench: Bench) -> None:
     await bench.sell("ann", 2000)
     assert await bench.granting().work() == Worked()
     assert await bench.pool.fetchval("SELECT count(*) FROM buyer") == 0
+
+
+async def test_a_reward_that_is_warned_of_is_a_reading_for_alerts(bench: Bench) -> None:
+    measure = Measure(Metric.REWARDS_WARNED, window=DAY)
+    await bench.publish(campaign(TENTH, guards=Guards(lifetime_ppm=None)))
+    async with bench.pool.acquire() as conn:
+        (before,) = await take_readings(conn, measure, View(NOW))
+        await bench.sell("ann", 2000)
+        await bench.work()
+        (after,) = await take_readings(conn, measure, View(NOW))
+        (later,) = await take_readings(conn, measure, View(NOW + 2 * DAY))
+    assert (before.value, after.value, later.value) == (0, 1, 0)
+    assert "rewards of 2.00 EUR for an order whose margin is 3.60 EUR" in str(after.facts["why"])
