@@ -24,7 +24,7 @@ def _cycle(text: str) -> str:
 
 def _payee(text: str) -> str:
     if not _PAYEE.fullmatch(text):
-        raise ValueError('not a payee: write consignor, referrer, party or budget and a name, "consignor/Ada"')
+        raise ValueError('not a payee: write a kind and a name, "consignor/Ada", referrer, party or budget')
     return text
 
 

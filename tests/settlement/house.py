@@ -37,19 +37,32 @@ def desk(pool: Pool, wanted: SettlementTerms | None = None, now: datetime = NOW)
 
 
 async def owe(
-    conn: Connection | Pool,
+    pool: Pool,
     payee: Payee,
     owed_minor: int,
     *,
     at: datetime = NOW - DAY,
-    kind: str = "correction",
     currency: str = "EUR",
     purpose: str = "payable",
 ) -> int:
-    """So much more is owed; the transaction."""
+    """So much more is owed; the transaction, whose rows are committed together as all that are posted."""
+    async with pool.acquire() as conn, conn.transaction():
+        return await owe_in(conn, payee, owed_minor, at=at, currency=currency, purpose=purpose)
+
+
+async def owe_in(
+    conn: Connection,
+    payee: Payee,
+    owed_minor: int,
+    *,
+    at: datetime = NOW - DAY,
+    currency: str = "EUR",
+    purpose: str = "payable",
+) -> int:
+    """The same within a transaction that is still open."""
     account: Row = (payee.party, payee.name, purpose, currency)
     counter: Row = ("channel", "shop", "receivable", currency)
-    written = await post(conn, ((counter, owed_minor), (account, -owed_minor)), at=at, kind=kind)
+    written = await post(conn, ((counter, owed_minor), (account, -owed_minor)), at=at)
     return written.transaction_id
 
 

@@ -27,6 +27,7 @@ from tests.settlement.house import (
     draw,
     drawn_id,
     owe,
+    owe_in,
     runs,
     settle,
     terms,
@@ -163,13 +164,11 @@ async def test_a_cycle_that_finds_nothing_is_not_looked_at_again(pool: Pool) -> 
 
 async def test_what_is_committed_late_falls_into_the_next_settlement(pool: Pool) -> None:
     await owe(pool, ADA, 1000)
-    async with pool.acquire() as slow:
-        begun = slow.transaction()
-        async with begun:
-            await owe(slow, ADA, 70)
-            # Written after it and committed before it: behind the horizon as well, so it waits, too.
-            await owe(pool, ADA, 5)
-            [first] = await draw(pool, ADA)
+    async with pool.acquire() as slow, slow.transaction():
+        await owe_in(slow, ADA, 70)
+        # Written after it and committed before it: behind the horizon as well, so it waits, too.
+        await owe(pool, ADA, 5)
+        [first] = await draw(pool, ADA)
     [second] = await draw(pool, ADA)
     assert (first.owed.amount_minor, second.owed.amount_minor) == (1000, 75)
     await tie(pool)

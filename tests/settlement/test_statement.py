@@ -34,6 +34,7 @@ from tests.settlement.house import (
     draw,
     drawn_id,
     owe,
+    owe_in,
     settle,
     terms,
     tie,
@@ -223,7 +224,7 @@ async def test_the_same_settlement_gives_the_same_bytes(pool: Pool, form: Form) 
 async def test_long_statements_are_whole_in_sheets_and_short_on_paper(pool: Pool) -> None:
     async with pool.acquire() as conn, conn.transaction():
         for number in range(1, 1203):
-            await owe(conn, BOB, number)
+            await owe_in(conn, BOB, number)
     number = await drawn_id(pool, BOB)
     whole = (await written(pool, number, Form.CSV)).decode("utf-8-sig")
     assert whole.count(",correction,") == 1202

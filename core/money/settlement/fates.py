@@ -37,7 +37,7 @@ LASTING = frozenset(Fate) - {Fate.ON_ORDER, Fate.IN_STOCK}
 
 @dataclass(frozen=True, slots=True)
 class CodeFate:
-    """One code. `mark`: the first signs of its keyed fingerprint, which tell it from others and open nothing."""
+    """One code. `mark`: the first signs of its keyed fingerprint; they tell it from others and open nothing."""
 
     batch_id: int
     sku_ref: str
@@ -106,7 +106,8 @@ def _fate(row: Record) -> CodeFate:
     currency = row["currency"]
     price = None if row["unit_price_minor"] is None else Money(int(row["unit_price_minor"]), currency)
     part = None
-    if row["fate"] in (Fate.SOLD, Fate.REPLACED) and row["share_minor"] is not None and row["rank"] < row["codes"]:
+    shared = row["fate"] in (Fate.SOLD, Fate.REPLACED) and row["share_minor"] is not None
+    if shared and row["rank"] < row["codes"]:
         # As all shares are given away: to the last minor unit, the first code first.
         part = Money(share(int(row["share_minor"]), [1] * row["codes"])[row["rank"]], currency)
     return CodeFate(
