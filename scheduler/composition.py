@@ -40,7 +40,7 @@ from core.orders.closing import SaleCloser
 from core.orders.fulfilment import Fulfilment
 from core.orders.intake import Intake
 from core.types import ChannelId
-from scheduler.buyer_terms import segments_written
+from scheduler.buyer_terms import segments_written, unknown_segments
 from scheduler.group_terms import sell_to_groups
 from scheduler.split_plans import plan_choices, published_names, written_plan
 from scheduler.stock_terms import stock_policy
@@ -222,6 +222,10 @@ async def terms_now(core: Core, name: str, connector: Connector[Options]) -> Cha
         choices = [await _published(conn, choice) for choice in plan_choices(settings, name, published)]
         channel_id = await add_channel(conn, name, written.connector, written.currency)
         terms = channel_terms(settings, name, channel_id, plan_id, plan, connector.traits, choices)
+        plans = [plan, *(choice.plan for choice in choices)]
+        for segment, asking in unknown_segments(settings, plans).items():
+            advice = f"write [segments.{segment}]: until then nobody belongs to it"
+            _log.warning("plan.unknown_segment", channel=name, plan=asking, segment=segment, advice=advice)
         return await sell_to_groups(conn, settings, terms, connector.traits)
 
 

@@ -65,11 +65,15 @@ class OrderHearing:
     async def _keep_marks(
         self, conn: Connection, buyer: Buyer, marks: Sequence[ToldMark], now: datetime
     ) -> None:
+        whole = []
         for mark in marks:
             try:
-                await note_marks(conn, self._key, buyer, [mark], now)
+                self._key.mark(mark)
             except InvalidInput as error:
                 _log.info("mark.left_out", buyer=buyer.name, kind=mark.kind.value, error=str(error))
+            else:
+                whole.append(mark)
+        await note_marks(conn, self._key, buyer, whole, now)
 
 
 async def _keep_tax(

@@ -113,7 +113,7 @@ def evaluate(plan: Plan, facts: SaleFacts) -> Split:
 
 
 def _is_negative(facts: SaleFacts) -> bool:
-    """A free line is as the order that it stands in: its share of what is reckoned per order is nothing's."""
+    """Whether money goes back; a free line counts as the other lines of its order do."""
     price_minor = facts.unit_price.amount_minor
     return price_minor < 0 or (price_minor == 0 and any(line < 0 for line in facts.order_lines_minor))
 
