@@ -125,6 +125,26 @@ async def _assign(session: Session, discrepancy_id: int, owner: str, reason: str
         await desk.assign(discrepancy_id, owner, actor=session.actor, reason=reason)
 
 
+@discrepancies.command("note")
+@_number
+@reason_option
+@json_option
+@pass_session
+def note(session: Session, discrepancy_id: int, reason: str, as_json: bool) -> None:
+    """Write down what was found out; it stays open. JSON: {"discrepancy_id"}."""
+    session.drive(_note(session, discrepancy_id, reason))
+    if as_json:
+        print_json({"discrepancy_id": discrepancy_id})
+    else:
+        say(f"noted on discrepancy {discrepancy_id}")
+
+
+async def _note(session: Session, discrepancy_id: int, reason: str) -> None:
+    async with open_core(session.settings()) as core:
+        desk = DiscrepancyDesk(core.pool, utc_now)
+        await desk.note(discrepancy_id, actor=session.actor, reason=reason)
+
+
 @discrepancies.command("resolve")
 @_number
 @click.option(

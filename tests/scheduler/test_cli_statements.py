@@ -50,11 +50,13 @@ def test_a_file_is_imported_matched_and_what_differs_is_settled(house: House) ->
     [open_one] = house.json(*config, "discrepancies")["discrepancies"]
     number = str(open_one["discrepancy_id"])
     assert house.run(*config, "discrepancies", "assign", number, "Ada", "--reason", "fees").exit_code == 0
+    assert house.run(*config, "discrepancies", "note", number, "--reason", "asked them").exit_code == 0
     settled = house.json(*config, "discrepancies", "resolve", number, "--as", "fee", "--reason", "campaign")
     assert settled == {"discrepancy_id": 1, "settled_minor": -50, "currency": "EUR"}
     assert house.json(*config, "discrepancies", "list")["discrepancies"] == []
     events = house.json(*config, "discrepancies", "show", number)["events"]
-    assert [(event["what"], event["amount_minor"]) for event in events] == [("assigned", 0), ("fee", -50)]
+    told = [(event["what"], event["amount_minor"]) for event in events]
+    assert told == [("assigned", 0), ("noted", 0), ("fee", -50)]
     figures = house.json(*config, "channels", "figures")["channels"]
     assert [(row["turnover_minor"], row["fees_minor"], row["deliveries"]) for row in figures] == [
         (2000, 315, 1)

@@ -51,11 +51,13 @@ async def test_a_discrepancy_is_taken_on_and_settled(room: Room) -> None:
     minus, plus = (found["discrepancy_id"] for found in page["discrepancies"])
     body = {"owner": "Ada", "reason": "hers"}
     assert (await room.call("POST", f"/discrepancies/{plus}/assign", Role.FINANCE, body)).status == 200
+    note = {"reason": "they were asked"}
+    assert (await room.call("POST", f"/discrepancies/{plus}/note", Role.FINANCE, note)).status == 200
     pair = {"resolution": "pair", "pair_id": minus, "reason": "one corrects the other"}
     assert (await room.call("POST", f"/discrepancies/{plus}/resolve", Role.FINANCE, pair)).status == 200
     detail = (await room.call("GET", f"/discrepancies/{plus}", Role.FINANCE)).json()
     assert (detail["discrepancy"]["left_minor"], detail["discrepancy"]["owner"]) == (60, "Ada")
-    assert [event["what"] for event in detail["events"]] == ["assigned", "pair"]
+    assert [event["what"] for event in detail["events"]] == ["assigned", "noted", "pair"]
     bank = {"resolution": "bank", "reason": "a deposit of ours"}
     assert (await room.call("POST", f"/discrepancies/{plus}/resolve", Role.FINANCE, bank)).status == 200
     assert (await room.call("POST", f"/discrepancies/{plus}/resolve", Role.FINANCE, bank)).status == 409

@@ -25,7 +25,7 @@ from core.views.statements import (
 from web.access import Right
 from web.api.problems import Problem
 from web.api.route import Call, Route, Shape
-from web.api.shapes import Done, Limit, Words
+from web.api.shapes import Done, Limit, ReasonBody, Words
 
 _LARGEST_ID = 2**63 - 1
 _LARGEST_STATEMENT = 2**31 - 1
@@ -140,6 +140,13 @@ async def assign(call: Call) -> Done:
     return Done(f"discrepancy {number} is {body.owner}'s")
 
 
+async def note(call: Call) -> Done:
+    """Something is written down about it."""
+    body, number = call.body(ReasonBody), _id(call, "discrepancy_id")
+    await _desk(call).note(number, actor=call.token.name, reason=body.reason)
+    return Done(f"noted on discrepancy {number}")
+
+
 async def resolve(call: Call) -> Done:
     """It is settled by an entry."""
     body, number, actor = call.body(ResolveBody), _id(call, "discrepancy_id"), call.token.name
@@ -214,6 +221,15 @@ ROUTES = (
         Done,
         assign,
         body=AssignBody,
+    ),
+    Route(
+        "POST",
+        "/discrepancies/{discrepancy_id}/note",
+        Right.MONEY,
+        "Write down what was found out about a discrepancy",
+        Done,
+        note,
+        body=ReasonBody,
     ),
     Route(
         "POST",
