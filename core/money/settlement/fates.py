@@ -37,7 +37,7 @@ LASTING = frozenset(Fate) - {Fate.ON_ORDER, Fate.IN_STOCK}
 
 @dataclass(frozen=True, slots=True)
 class CodeFate:
-    """One code. `mark`: the first signs of its keyed fingerprint; they tell it from others and open nothing."""
+    """One code. `mark`: the first signs of its keyed fingerprint; they tell it apart and open nothing."""
 
     batch_id: int
     sku_ref: str
