@@ -30,6 +30,7 @@ _USUAL = {
     "operator/*/exchange_gain": "Income:Exchange",
     "operator/*/exchange_*": "Expenses:{purpose}",
     "operator/*/loss": "Expenses:Loss",
+    "operator/*/correction": "Expenses:Corrections",
     "operator/*/conversion": "Equity:Conversion",
     "operator/*/breakage": "Income:Breakage",
     "operator/*/rebate": "Expenses:Campaigns:{name}",
