@@ -239,6 +239,11 @@ class Checkout:
         await add_step(conn, row["use_id"], state, -back, moved, refund_ref=refund_ref, posted=posted)
         return replace(redeemed(row), state=state, returned_minor=int(row["returned_minor"]) + back)
 
+    async def currency_of(self, conn: Connection, channel: str, basket_ref: str) -> str:
+        """In what currency a basket's coupon takes off; UnknownCoupon where it never had one."""
+        currency: str = (await self._locked(conn, channel, basket_ref))["currency"]
+        return currency
+
     async def revoke(
         self, conn: Connection, coupon_id: int, now: datetime, *, actor: str, reason: str
     ) -> bool:

@@ -20,6 +20,7 @@ _STOCK = load_queries("core.views", "invariants.sql")
 _MONEY = load_queries("core.views", "invariants_money.sql")
 _GROUPS = load_queries("core.views", "invariants_groups.sql")
 _WALLETS = load_queries("core.views", "invariants_wallets.sql")
+_COUPONS = load_queries("core.views", "invariants_coupons.sql")
 _CAMPAIGNS = load_queries("core.views", "invariants_campaigns.sql")
 _MORE_MEMORY = _STOCK["more_memory"]
 _MISSING_GUARDS = _STOCK["missing_guards"]
@@ -49,6 +50,8 @@ _SEALS_MALFORMED = _MONEY["seals_malformed"]
 _GROUPS_APART = _GROUPS["groups_apart"]
 _LOTS_APART = _WALLETS["lots_apart"]
 _WALLETS_APART = _WALLETS["wallets_apart"]
+_COUPONS_OVERUSED = _COUPONS["coupons_overused"]
+_COUPONS_APART = _COUPONS["coupons_apart"]
 _CAMPAIGNS_APART = _CAMPAIGNS["campaigns_apart"]
 _REWARDS_APART = _CAMPAIGNS["rewards_apart"]
 
@@ -161,11 +164,14 @@ def _probes(
     """Every invariant of the design, in its order, with the ways to break it."""
     selling_guards = ["code_key", "code_fingerprint_once", "allocation_key", "departure_key"]
     order_guards = ["order_ref_once", "order_move_key"]
+    coupon_guards = ["coupon_use_no_once", "coupon_use_basket_once", "coupon_source_once"]
     return [
         Probe("one-buyer", _MISSING_GUARDS, (selling_guards,)),
         Probe("one-buyer", _HELD_TWICE),
         Probe("one-buyer", _RELEASED_AFTER_SEEN),
         Probe("one-buyer", _SOLD_AND_WITHDRAWN),
+        Probe("one-buyer", _MISSING_GUARDS, (coupon_guards,)),
+        Probe("one-buyer", _COUPONS_OVERUSED),
         Probe("same-answer", _MISSING_GUARDS, (order_guards,)),
         Probe("same-answer", _WRONG_COUNT, (list(partial_channel_ids),)),
         Probe("same-answer", _FOREIGN_CODES),
@@ -183,6 +189,7 @@ def _probes(
         Probe("balanced", _STATEMENTS_APART),
         Probe("balanced", _LOTS_APART),
         Probe("balanced", _WALLETS_APART),
+        Probe("balanced", _COUPONS_APART),
         Probe("balanced", _CAMPAIGNS_APART),
         Probe("balanced", _REWARDS_APART),
         Probe("paid-is-split", _MISSING_GUARDS, (["journal_line_sold_once", "sale_refunded_whole_once"],)),

@@ -25,6 +25,7 @@ class KeyState:
     current: bool
     at_hand: bool
     batches: int
+    series: int
     fingerprint: bool
 
 
@@ -49,15 +50,16 @@ def keys() -> None:
 def list_keys(session: Session, as_json: bool) -> None:
     """Show which keys there are and what they still wrap; never the keys themselves.
 
-    JSON: {"keys": [{"key_id", "current", "at_hand", "batches", "fingerprint"}]}.
+    JSON: {"keys": [{"key_id", "current", "at_hand", "batches", "series", "fingerprint"}]}.
     """
     states = session.drive(_states(session.settings()))
     if as_json:
         print_json({"keys": states})
         return
-    table = Cells("key", "current", "at hand", "batches", "fingerprint key", right=["batches"])
+    numbers = ["batches", "coupon series"]
+    table = Cells("key", "current", "at hand", *numbers, "fingerprint key", right=numbers)
     for state in states:
-        table.add(state.key_id, state.current, state.at_hand, state.batches, state.fingerprint)
+        table.add(state.key_id, state.current, state.at_hand, state.batches, state.series, state.fingerprint)
     table.show()
 
 
@@ -71,6 +73,7 @@ async def _states(settings: Settings) -> list[KeyState]:
             use.key_id == keyring.current,
             use.key_id in keyring.keys,
             use.batches,
+            use.series,
             use.fingerprint,
         )
         for use in uses
