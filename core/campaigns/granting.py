@@ -31,6 +31,7 @@ from core.wallets.wallets import lock_buyers
 
 _SQL = load_queries("core.campaigns", "granting.sql")
 _TAKE_TURN = _SQL["take_turn"]
+_HOLD_TO_LOOKUPS = _SQL["hold_to_lookups"]
 _HORIZON = _SQL["horizon"]
 _LAST_VERSION = _SQL["last_version"]
 _EVENTS = _SQL["events"]
@@ -93,6 +94,7 @@ class Granting:
             cursor = await conn.fetchrow(_TAKE_TURN)
             if cursor is None:
                 return Worked()
+            await conn.execute(_HOLD_TO_LOOKUPS)
             now = self._now()
             await self._payer.vest_due(conn, now)
             horizon: int = await conn.fetchval(_HORIZON)

@@ -2,6 +2,11 @@
 -- Whoever holds the row grants; who finds it locked leaves it to the other.
 SELECT written_in, transaction_id FROM campaign_cursor WHERE cursor_no = 0 FOR UPDATE SKIP LOCKED
 
+-- name: hold_to_lookups
+-- What was never analyzed looks small to the planner; a batch looks up a few rows of large tables.
+SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
+    set_config('enable_mergejoin', 'off', true), set_config('enable_bitmapscan', 'off', true)
+
 -- name: horizon
 SELECT journal_horizon()
 

@@ -17,13 +17,11 @@ from core.money.plans.periods import period_start
 from core.money.plans.rules import Per
 
 _SQL = load_queries("core.campaigns", "history.sql")
-_SPENT = _SQL["spent"]
-_REWARDS_SO_FAR = _SQL["rewards_so_far"]
+_STANDING = _SQL["standing"]
 _USES = _SQL["uses"]
 _COUNTED = _SQL["counted"]
-_ADD_SPENT = _SQL["add_spent"]
-_ADD_SPEND = _SQL["add_spend"]
-_ADD_USES = _SQL["add_uses"]
+_ADD_GRANTED = _SQL["add_granted"]
+_ADD_RETURNED = _SQL["add_returned"]
 _ADD_COUNTER = _SQL["add_counter"]
 _ADD_COUNTED = _SQL["add_counted"]
 
@@ -51,10 +49,9 @@ async def read_history(
 ) -> History:
     """What came before a decision; whoever reads it holds the turn to grant."""
     campaign, facts = version.campaign, judged.facts
-    spent = await conn.fetchrow(_SPENT, campaign.name, day_of(facts.delivered_at))
-    rewards = await conn.fetchrow(_REWARDS_SO_FAR, facts.order_id, judged.person_id, facts.currency)
-    assert spent is not None, "a published campaign has its row"
-    assert rewards is not None, "a sum is always there"
+    about = (facts.order_id, judged.person_id, facts.currency)
+    standing = await conn.fetchrow(_STANDING, campaign.name, day_of(facts.delivered_at), *about)
+    assert standing is not None, "a published campaign has its row"
     uses = await conn.fetch(_USES, campaign.name, marked.kinds, marked.marks)
     counted = Counted()
     if reward.rule.counts:
@@ -62,10 +59,10 @@ async def read_history(
         counted = Counted(*row) if row is not None else counted
     return History(
         counted=counted,
-        spent_minor=int(spent["spent_minor"]),
-        spent_today_minor=int(spent["today_minor"]),
-        of_order_minor=int(rewards["of_order_minor"]),
-        of_buyer_minor=int(rewards["of_buyer_minor"]),
+        spent_minor=int(standing["spent_minor"]),
+        spent_today_minor=int(standing["today_minor"]),
+        of_order_minor=int(standing["of_order_minor"]),
+        of_buyer_minor=int(standing["of_buyer_minor"]),
         uses=tuple(Use(row["kind"], row["grants"], int(row["amount_minor"])) for row in uses),
         rings=judged.rings,
     )
@@ -75,10 +72,8 @@ async def note_granted(
     conn: Connection, version: Version, reward: Reward, judged: Judged, marked: Marked, granted: Granted
 ) -> None:
     """Count what was granted."""
-    name, amount_minor = version.campaign.name, granted.amount_minor
-    await conn.execute(_ADD_SPENT, name, amount_minor)
-    await conn.execute(_ADD_SPEND, name, day_of(judged.facts.delivered_at), amount_minor, 0, 1)
-    await conn.execute(_ADD_USES, name, marked.kinds, marked.marks, amount_minor)
+    name, day = version.campaign.name, day_of(judged.facts.delivered_at)
+    await conn.execute(_ADD_GRANTED, name, day, marked.kinds, marked.marks, granted.amount_minor)
     await note_counted(conn, version, reward, judged, granted)
 
 
@@ -97,8 +92,7 @@ async def note_counted(
 
 async def note_returned(conn: Connection, name: str, day: date, amount_minor: int) -> None:
     """Count what came back, on the day whose budget it was of."""
-    await conn.execute(_ADD_SPENT, name, -amount_minor)
-    await conn.execute(_ADD_SPEND, name, day, 0, amount_minor, 0)
+    await conn.execute(_ADD_RETURNED, name, day, amount_minor)
 
 
 async def note_turnover_back(

@@ -1,24 +1,26 @@
--- name: spent
-SELECT campaign.spent_minor, coalesce(campaign_spend.granted_minor, 0)::bigint AS today_minor
+-- name: standing
+-- What the campaign has spent; and of all campaigns, less what came back: for this order, and to this person for orders
+-- of his own.
+SELECT campaign.spent_minor, coalesce(campaign_spend.granted_minor, 0)::bigint AS today_minor, rewards.of_order_minor,
+    rewards.of_buyer_minor
 FROM campaign
 LEFT JOIN campaign_spend ON campaign_spend.name = campaign.name AND campaign_spend.day = $2::date
+CROSS JOIN LATERAL (
+    SELECT
+        coalesce(sum(given.left_minor) FILTER (WHERE given.order_id = $3::bigint), 0)::bigint AS of_order_minor,
+        coalesce(sum(given.left_minor) FILTER (WHERE given.party = 'buyer'), 0)::bigint AS of_buyer_minor
+    FROM (
+        SELECT campaign_grant.order_id, campaign_grant.party, campaign_grant.amount_minor - (
+            SELECT coalesce(sum(back.amount_minor), 0)
+            FROM campaign_grant_back back
+            WHERE back.grant_id = campaign_grant.grant_id
+        ) AS left_minor
+        FROM names_of($4::bigint) name
+        JOIN campaign_grant ON campaign_grant.buyer_id = name.buyer_id
+        WHERE campaign_grant.currency = $5::text
+    ) given
+) rewards
 WHERE campaign.name = $1::text
-
--- name: rewards_so_far
--- Of all campaigns, less what came back: for this order, and to this person for orders of his own.
-SELECT
-    coalesce(sum(given.left_minor) FILTER (WHERE given.order_id = $1::bigint), 0)::bigint AS of_order_minor,
-    coalesce(sum(given.left_minor) FILTER (WHERE given.party = 'buyer'), 0)::bigint AS of_buyer_minor
-FROM (
-    SELECT campaign_grant.order_id, campaign_grant.party, campaign_grant.amount_minor - (
-        SELECT coalesce(sum(back.amount_minor), 0)
-        FROM campaign_grant_back back
-        WHERE back.grant_id = campaign_grant.grant_id
-    ) AS left_minor
-    FROM names_of($2::bigint) name
-    JOIN campaign_grant ON campaign_grant.buyer_id = name.buyer_id
-    WHERE campaign_grant.currency = $3::text
-) given
 
 -- name: uses
 SELECT asked.kind, coalesce(campaign_use.grants, 0) AS grants,
@@ -34,21 +36,31 @@ SELECT taken_minor, turnover_minor, units
 FROM campaign_counter
 WHERE name = $1::text AND reward = $2::text AND beneficiary = $3::text AND period_start = $4::timestamptz
 
--- name: add_spent
-UPDATE campaign SET spent_minor = spent_minor + $2::bigint WHERE name = $1::text
-
--- name: add_spend
-INSERT INTO campaign_spend (name, day, granted_minor, returned_minor, grants)
-VALUES ($1::text, $2::date, $3::bigint, $4::bigint, $5::int)
+-- name: add_returned
+-- On the day whose budget it was of.
+WITH spent AS (
+    UPDATE campaign SET spent_minor = spent_minor - $3::bigint WHERE name = $1::text
+)
+INSERT INTO campaign_spend (name, day, returned_minor)
+VALUES ($1::text, $2::date, $3::bigint)
 ON CONFLICT ON CONSTRAINT campaign_spend_key DO UPDATE
-SET granted_minor = campaign_spend.granted_minor + excluded.granted_minor,
-    returned_minor = campaign_spend.returned_minor + excluded.returned_minor,
-    grants = campaign_spend.grants + excluded.grants
+SET returned_minor = campaign_spend.returned_minor + excluded.returned_minor
 
--- name: add_uses
+-- name: add_granted
+-- The budget, the day, and what each of the buyer's marks has had.
+WITH spent AS (
+    UPDATE campaign SET spent_minor = spent_minor + $5::bigint WHERE name = $1::text
+),
+of_day AS (
+    INSERT INTO campaign_spend (name, day, granted_minor, grants)
+    VALUES ($1::text, $2::date, $5::bigint, 1)
+    ON CONFLICT ON CONSTRAINT campaign_spend_key DO UPDATE
+    SET granted_minor = campaign_spend.granted_minor + excluded.granted_minor,
+        grants = campaign_spend.grants + 1
+)
 INSERT INTO campaign_use (name, kind, mark, grants, amount_minor)
-SELECT $1::text, used.kind, used.mark, 1, $4::bigint
-FROM unnest($2::text[], $3::text[]) used(kind, mark)
+SELECT $1::text, used.kind, used.mark, 1, $5::bigint
+FROM unnest($3::text[], $4::text[]) used(kind, mark)
 ORDER BY used.kind, used.mark
 ON CONFLICT ON CONSTRAINT campaign_use_key DO UPDATE
 SET grants = campaign_use.grants + 1, amount_minor = campaign_use.amount_minor + excluded.amount_minor
