@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal, TypeVar
 
 from aiohttp import web
@@ -107,12 +108,18 @@ class Route:
 
     def render(self, answer: object) -> bytes:
         """The answer as JSON."""
-        return TypeAdapter(self.answer).dump_json(self.answer_checked(answer))
+        return _adapter(self).dump_json(self.answer_checked(answer))
 
     def answer_checked(self, answer: object) -> object:
         """The answer, which is of the declared type or our mistake."""
         assert isinstance(answer, self.answer), f"{self.path} answered a {type(answer).__name__}"
         return answer
+
+
+@cache
+def _adapter(route: Route) -> TypeAdapter[object]:
+    """Made once for each route: making one takes longer than most answers."""
+    return TypeAdapter(route.answer)
 
 
 def read_place(text: str) -> Place:
