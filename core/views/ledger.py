@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from core.db.pool import Connection
@@ -113,7 +113,7 @@ class ExplainedLine:
     steps: tuple[ExplainedStep, ...]
     dues: tuple[ExplainedDue, ...]
     agrees: bool
-    facts: ExplainedFacts
+    facts: ExplainedFacts = field(default_factory=ExplainedFacts)
 
 
 @dataclass(frozen=True, slots=True)
