@@ -50,6 +50,7 @@ DEFAULT_RULES: tuple[Mapping[str, object], ...] = (
     {"name": "stock-slow", "metric": "stock_turnover", "cross": 3, "clear": 3.5, **_LAST_30_DAYS},
     {"name": "complaints", "metric": "complaint_percent", "cross": 2, "clear": 1.5, **_LAST_30_DAYS},
     {"name": "splits-owed", "metric": "splits_owed", "cross": 0, "after_seconds": 300},
+    {"name": "settlement-waits", "metric": "settlements_waiting", "cross": 0, "after_seconds": 259_200},
     {
         "name": "rewards-dear",
         "metric": "rewards_warned",

@@ -48,6 +48,7 @@ Metric = Literal[
     "stock_turnover",
     "complaint_percent",
     "splits_owed",
+    "settlements_waiting",
     "rewards_warned",
 ]
 # Of these too little is bad; of all others too much.

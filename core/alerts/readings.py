@@ -27,6 +27,7 @@ _CHANNELS_DOWN = _SQL["channels_down"]
 _PAYOUTS = _SQL["payouts"]
 _DISCREPANCIES = _SQL["discrepancies"]
 _SPLITS_OWED = _SQL["splits_owed"]
+_SETTLEMENTS_WAITING = _SQL["settlements_waiting"]
 _REWARDS_WARNED = _SQL["rewards_warned"]
 _DRIFTS = _SQL["drifts"]
 _PROVIDES = _SQL["provides"]
@@ -198,12 +199,7 @@ async def _imbalance(conn: Connection, measure: Measure, view: View) -> list[Rea
 
 async def _refunds_owed(conn: Connection, measure: Measure, view: View) -> list[Reading]:
     rows = await conn.fetch(_REFUNDS_OWED)
-    return [
-        _of_channel(
-            row["channel"], row["owed"], {"first_ref": row["first_ref"], "first_at": _moment(row["first_at"])}
-        )
-        for row in rows
-    ]
+    return [_of_channel(row["channel"], row["owed"], _named(row, "first_ref", "first_at")) for row in rows]
 
 
 async def _prices_held(conn: Connection, measure: Measure, view: View) -> list[Reading]:
@@ -254,19 +250,14 @@ async def _discrepancies(conn: Connection, measure: Measure, view: View) -> list
 async def _splits_owed(conn: Connection, measure: Measure, view: View) -> list[Reading]:
     """Delivered orders whose money waits for a plan or a fact; how long the oldest does."""
     rows = await conn.fetch(_SPLITS_OWED, view.now, measure.after)
-    return [
-        _of_channel(
-            row["channel"],
-            row["owed"],
-            {
-                "first_ref": row["first_ref"],
-                "first_at": _moment(row["first_at"]),
-                "oldest_seconds": row["oldest_seconds"],
-                "why": row["why"],
-            },
-        )
-        for row in rows
-    ]
+    told = ("first_ref", "first_at", "oldest_seconds", "why")
+    return [_of_channel(row["channel"], row["owed"], _named(row, *told)) for row in rows]
+
+
+async def _settlements_waiting(conn: Connection, measure: Measure, view: View) -> list[Reading]:
+    row = await conn.fetchrow(_SETTLEMENTS_WAITING, view.now, measure.after)
+    assert row is not None, "a count answers with a row"
+    return [Reading(HOUSE, float(row["waiting"]), _named(row, "first_id", "first_at"))]
 
 
 async def _rewards_warned(conn: Connection, measure: Measure, view: View) -> list[Reading]:
@@ -352,6 +343,7 @@ _TAKERS: Mapping[Metric, Taker] = {
     Metric.STOCK_TURNOVER: _stock_turnover,
     Metric.COMPLAINT_PERCENT: _complaints,
     Metric.SPLITS_OWED: _splits_owed,
+    Metric.SETTLEMENTS_WAITING: _settlements_waiting,
     Metric.REWARDS_WARNED: _rewards_warned,
 }
 
@@ -382,6 +374,11 @@ def _of_sku(row: Record, value: float, facts: Mapping[str, Fact]) -> Reading:
 
 def _of_channel(name: str, value: float, facts: Mapping[str, Fact]) -> Reading:
     return Reading(Subject("channel", name), float(value), facts, frozenset({name}))
+
+
+def _named(row: Record, *names: str) -> dict[str, Fact]:
+    """Columns of a row as facts; moments are told as text."""
+    return {name: _moment(row[name]) if name.endswith("_at") else row[name] for name in names}
 
 
 def _share(name: str, part: int, whole: int, measure: Measure) -> Reading:

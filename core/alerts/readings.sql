@@ -221,6 +221,12 @@ LEFT JOIN (
 LEFT JOIN channel_order ON channel_order.order_id = waiting.order_id
 ORDER BY channel.name
 
+-- name: settlements_waiting
+-- Settlements that were drawn up before $2 ago and are not paid: nobody approved them, or nobody paid.
+SELECT count(*) AS waiting, min(settlement_id) AS first_id, min(drawn_at) AS first_at
+FROM settlement
+WHERE state IN ('draft', 'approved') AND drawn_at <= $1::timestamptz - $2::interval
+
 -- name: rewards_warned
 -- Rewards that a guard let pass with a warning since $2 ago, and what it said of the last.
 SELECT count(*) AS warned, (array_agg(

@@ -41,6 +41,7 @@ class Metric(StrEnum):
     STOCK_TURNOVER = "stock_turnover"  # how often a year the stock is sold
     COMPLAINT_PERCENT = "complaint_percent"
     SPLITS_OWED = "splits_owed"
+    SETTLEMENTS_WAITING = "settlements_waiting"
     REWARDS_WARNED = "rewards_warned"
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from core.alerts.readings import View, take_readings
+from core.alerts.rules import Measure, Metric
 from core.db.pool import Pool
 from core.errors import (
     AnotherNeeded,
@@ -363,3 +365,17 @@ async def test_what_is_owed_in_the_payees_own_currency_needs_no_rate(pool: Pool)
     assert drawn.settlement_id is not None
     left = await desk(pool, wanted).pay(drawn.settlement_id, Payment(NOW, "SEPA"), actor=CHIEF)
     assert left == Money(700, "EUR")
+
+
+async def test_one_that_nobody_pays_rings(pool: Pool) -> None:
+    rule = Measure(Metric.SETTLEMENTS_WAITING, after=3 * DAY)
+    await owe(pool, ADA, 1000)
+    number = await drawn_id(pool)
+    async with pool.acquire() as conn:
+        [calm] = await take_readings(conn, rule, View(NOW + 2 * DAY))
+        [rung] = await take_readings(conn, rule, View(NOW + 4 * DAY))
+    assert (calm.value, rung.value, rung.facts["first_id"]) == (0, 1, number)
+    await settle(pool, number)
+    async with pool.acquire() as conn:
+        [over] = await take_readings(conn, rule, View(NOW + 4 * DAY))
+    assert over.value == 0
