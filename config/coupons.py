@@ -58,9 +58,7 @@ class CouponSeries(Table):
     @model_validator(mode="after")
     def _takes_something_off(self) -> Self:
         if self.kind == "amount" and (not self.amount or self.percent is not None):
-            raise ValueError(
-                'such a coupon takes off an amount: write amount = "5.00", and no percent'
-            )
+            raise ValueError('such a coupon takes off an amount: write amount = "5.00", and no percent')
         if self.kind == "percent" and (not self.percent or self.amount is not None):
             raise ValueError("such a coupon takes that off: write percent = 10, and no amount")
         for name in ("maximum_discount", "budget"):
