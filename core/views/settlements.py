@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 
 from core.db.pool import Connection
 from core.db.queries import load_queries
@@ -21,6 +21,8 @@ _RUNS = _SQL["runs"]
 _PAYEES = _SQL["payees"]
 
 LineKey = tuple[datetime, int, int]
+# A place, and not none: then the index is read from there on.
+_BEFORE_ALL: LineKey = (datetime.min.replace(tzinfo=UTC), 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,8 +245,7 @@ async def settlement_lines(
     conn: Connection, settlement_id: int, *, after: LineKey | None = None, limit: int = 1000
 ) -> tuple[SettlementLine, ...]:
     """A page of its lines, in the order of their moments; `after` is the key of the last one before it."""
-    at, transaction_id, entry_no = after or (None, None, None)
-    rows = await conn.fetch(_LINES, settlement_id, at, transaction_id, entry_no, limit)
+    rows = await conn.fetch(_LINES, settlement_id, *(after or _BEFORE_ALL), limit)
     return tuple(SettlementLine(**dict(row)) for row in rows)
 
 

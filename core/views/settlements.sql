@@ -71,8 +71,7 @@ LEFT JOIN order_line ON order_line.order_id = line.order_id AND order_line.line_
 LEFT JOIN sku ON sku.sku_id = order_line.sku_id
 WHERE line.settlement_id = $1::bigint
     AND NOT line.pays
-    AND ($2::timestamptz IS NULL OR
-        (line.posted_at, line.transaction_id, line.entry_no) > ($2::timestamptz, $3::bigint, $4::smallint))
+    AND (line.posted_at, line.transaction_id, line.entry_no) > ($2::timestamptz, $3::bigint, $4::smallint)
 ORDER BY line.posted_at, line.transaction_id, line.entry_no
 LIMIT $5::int
 
