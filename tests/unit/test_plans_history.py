@@ -198,7 +198,7 @@ def test_more_than_the_line_is_never_refunded() -> None:
         refund_amount(split, nothing, 0)
     with pytest.raises(InvalidInput, match="Bo's codes"):
         refund_units(split, nothing, "Bo", 1)
-    with pytest.raises(InvalidInput, match="cannot be spent"):
+    with pytest.raises(InvalidInput, match="cannot be taken"):
         spend("ads", Money(5, "EUR"), Money(0, "EUR"), ("operator", "", "bank"))
 
 
