@@ -1,6 +1,6 @@
 -- name: standing
 -- What the campaign has spent; and of all campaigns, less what came back: for this order, and to this person for orders
--- of his own.
+-- of his own. Fenced: from the person to his grants.
 SELECT campaign.spent_minor, coalesce(campaign_spend.granted_minor, 0)::bigint AS today_minor, rewards.of_order_minor,
     rewards.of_buyer_minor
 FROM campaign
@@ -10,14 +10,18 @@ CROSS JOIN LATERAL (
         coalesce(sum(given.left_minor) FILTER (WHERE given.order_id = $3::bigint), 0)::bigint AS of_order_minor,
         coalesce(sum(given.left_minor) FILTER (WHERE given.party = 'buyer'), 0)::bigint AS of_buyer_minor
     FROM (
-        SELECT campaign_grant.order_id, campaign_grant.party, campaign_grant.amount_minor - (
-            SELECT coalesce(sum(back.amount_minor), 0)
-            FROM campaign_grant_back back
-            WHERE back.grant_id = campaign_grant.grant_id
-        ) AS left_minor
+        SELECT theirs.order_id, theirs.party, theirs.left_minor
         FROM names_of($4::bigint) name
-        JOIN campaign_grant ON campaign_grant.buyer_id = name.buyer_id
-        WHERE campaign_grant.currency = $5::text
+        CROSS JOIN LATERAL (
+            SELECT campaign_grant.order_id, campaign_grant.party, campaign_grant.amount_minor - (
+                SELECT coalesce(sum(back.amount_minor), 0)
+                FROM campaign_grant_back back
+                WHERE back.grant_id = campaign_grant.grant_id
+            ) AS left_minor
+            FROM campaign_grant
+            WHERE campaign_grant.buyer_id = name.buyer_id AND campaign_grant.currency = $5::text
+            OFFSET 0
+        ) theirs
     ) given
 ) rewards
 WHERE campaign.name = $1::text
