@@ -68,6 +68,7 @@ async def test_every_page_fits_its_window_and_nothing_complains(house: House) ->
         "money-split": f"/orders/{day.plain}/split",
         "money-split-refunded": f"/orders/{day.refunded}/split",
         "money-split-loss": f"/orders/{day.lossy}/split",
+        "money-order": f"/orders/{day.refunded}",
         "money-statements": "/money/statements",
         "money-statement": "/money/statements/1",
         "money-discrepancies": "/money/discrepancies",

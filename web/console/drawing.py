@@ -1,4 +1,4 @@
-"""Decides how numbers become pictures and short texts: money, ages, tones, bars and waterfalls. Pure."""
+"""Decides how numbers become pictures and short texts: money, ages, tones and bars. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from datetime import datetime
 from core.money.money import Money
 from core.types import OrderState
 from core.views.channels import ChannelView
-from core.views.ledger import ExplainedLine
 from core.views.matrix import Trouble
 from core.views.orders import MinuteCount
 from core.views.stock import ListingView, Shown
@@ -172,28 +171,4 @@ def minute_bars(minutes: Sequence[MinuteCount], width: float = 600.0, height: fl
                 tone="now" if place == len(minutes) - 1 else "busy",
             )
         )
-    return bars
-
-
-def waterfall(line: ExplainedLine, width: float = 420.0, row: float = 34.0) -> list[Bar]:
-    """The gross price on top, and below it what each rule took, each beginning where the last one ended."""
-    scale = width / max(1, line.gross_minor, *(step.amount_minor for step in line.steps))
-    whole = amount(line.gross_minor, line.currency)
-    bars = [Bar(0, 0, round(line.gross_minor * scale, 2), row - 12, "gross", whole, "gross")]
-    at = 0
-    for place, step in enumerate(line.steps, start=1):
-        party = step.party.partition(":")[0]
-        start = max(0, min(at, at + step.amount_minor))
-        bars.append(
-            Bar(
-                x=round(start * scale, 2),
-                y=place * row,
-                width=max(1.5, round(abs(step.amount_minor) * scale, 2)),
-                height=row - 12,
-                label=party,
-                text=amount(step.amount_minor, line.currency),
-                tone=party if step.amount_minor >= 0 else "loss",
-            )
-        )
-        at += step.amount_minor
     return bars

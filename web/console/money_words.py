@@ -37,7 +37,7 @@ MONEY: Mapping[str, str] = {
     "off_balance": "off by %s",
     "balance_help": "Debits less credits of all accounts; anything but zero is a fault",
     "party_channel": "Channels",
-    "party_operator": "Operator",
+    "party_operator": "Operator, with campaigns by name",
     "party_consignor": "Consignors",
     "party_referrer": "Referrers",
     "party_party": "Others",

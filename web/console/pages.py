@@ -18,7 +18,8 @@ from core.views.orders import (
 from core.views.overview import StockOverview, stock_overview
 from web.access import Right
 from web.api.route import read_place
-from web.console.drawing import minute_bars, waterfall
+from web.console.drawing import minute_bars
+from web.console.money_drawing import split_fall
 from web.console.visit import Shown, Visit
 
 _ORDERS_PER_PAGE = 50
@@ -83,7 +84,7 @@ async def order(visit: Visit) -> Shown:
         detail = await order_detail(conn, order_id)
         if visit.session.token.may(Right.MONEY) and detail.journal:
             explained = await explain_order(conn, order_id)
-    falls = [(line, waterfall(line)) for line in explained.lines] if explained else []
+    falls = [(line, split_fall(line)) for line in explained.lines] if explained else []
     return Shown("order.html", {"detail": detail, "falls": falls})
 
 
