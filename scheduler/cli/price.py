@@ -11,13 +11,14 @@ import click
 from config.price_policy import with_price_policy
 from config.settings import Settings
 from core.offers.terms import ChannelTerms
-from core.types import ChannelId
+from core.types import ChannelId, ListingRef
 from core.views.price_policy import Asked, ExplainedPrice, SimulatedPrice, explain_prices, simulate_prices
 from scheduler.cli.channels import refuse_unconfigured
 from scheduler.cli.options import json_option
 from scheduler.cli.output import Cells, amount, note, plain, print_json, say
 from scheduler.cli.session import Session, pass_session
 from scheduler.composition import Channels, open_channels, open_core, utc_now
+from scheduler.group_terms import with_group_offers
 from scheduler.price_terms import price_book
 
 _AT = click.option("--at", type=str, metavar="TIME", help="As it would be then, such as 2026-12-24T18:00Z.")
@@ -196,8 +197,13 @@ def _moment(written: str | None) -> datetime | None:
 
 
 def _drafted(channels: Channels, draft: Settings) -> dict[ChannelId, ChannelTerms]:
-    """The terms with a draft's prices."""
-    return {
-        channel_id: replace(terms, price=price_book(draft, terms.name))
-        for channel_id, terms in channels.terms().items()
-    }
+    """The terms with a draft's prices; those of groups stay what their offers say."""
+    drafted = {}
+    for channel_id, terms in channels.terms().items():
+        priced = replace(terms, price=price_book(draft, terms.name))
+        refs: dict[str, list[ListingRef]] = {}
+        for ref, offer in terms.group_offers.items():
+            refs.setdefault(offer.name, []).append(ref)
+        traits = channels.by_name[terms.name].connector.traits
+        drafted[channel_id] = with_group_offers(draft, priced, traits, refs)
+    return drafted

@@ -105,3 +105,19 @@ def house_has(house: House, ref: str) -> None:
 def run(work: Coroutine[None, None, T]) -> T:
     with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
         return runner.run(work)
+
+
+def test_a_groups_price_is_shown_explained_and_left_alone_by_drafts(house: House) -> None:
+    sell_one(house)
+    path = house.folder / "shop.toml"
+    offer = '[group_offers.trio]\nchannel = "shop"\nsku = "CARD-20"\nsize = 3\nprice = 17.99\n'
+    path.write_text(f"{path.read_text()}\n{offer}")
+    shop = ("--config", str(path))
+    (price,) = house.json(*shop, "price", "explain", "77")["prices"]
+    assert price["shown_minor"] == 1799
+    assert "group_offers.trio" in str(price["steps"])
+    draft = house.file("draft.toml", "[price]\nmarkup_percent = 30\n")
+    (both,) = house.json(*shop, "price", "simulate", "--policy", draft)["prices"]
+    assert both["differs"] is False
+    assert house.json(*shop, "flash")["sales"] == []
+    assert house.run(*shop, "config", "check").exit_code == 0
