@@ -8,13 +8,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 
 from config.fields import Amount, Currency, Name, Percent, Table, not_boolean
-from config.mending import explain
 from config.plans import Count, Rule
-from config.problems import KeyPath, Problem, SettingsRefused, dotted
-from config.sources import Document, parse_document, read_document
+from config.problems import KeyPath, Problem, dotted
+from config.rule_files import validated
+from config.sources import parse_document, read_document
 
 _NAME = r"[a-z0-9]+(?:[_-][a-z0-9]+)*"
 Line = Annotated[Decimal, BeforeValidator(not_boolean), Field(ge=0, le=1_000_000, decimal_places=4)]
@@ -126,36 +126,11 @@ class CampaignFile:
 
 def read_campaign(path: Path) -> CampaignFile:
     """Read a campaign's file; SettingsRefused tells everything that has to be mended, by line and reward."""
-    return _campaign_in(read_document(path))
+    document = read_document(path)
+    return CampaignFile(path, validated(document, Campaign, "rewards", "reward"), document.lines)
 
 
 def parse_campaign(text: str, name: str) -> CampaignFile:
     """The same of a text that came from elsewhere, under a name for its problems."""
-    return _campaign_in(parse_document(text, Path(name)))
-
-
-def _campaign_in(document: Document) -> CampaignFile:
-    path = document.path
-    try:
-        campaign = Campaign.model_validate(document.data)
-    except ValidationError as refused:
-        problems = [
-            Problem(str(path), _nearest(document.lines, at), _named(at, document.data), text)
-            for at, text in explain(refused, Campaign)
-        ]
-        raise SettingsRefused(sorted(problems, key=lambda problem: problem.line or 0)) from None
-    return CampaignFile(path, campaign, document.lines)
-
-
-def _nearest(lines: Mapping[KeyPath, int], path: KeyPath) -> int | None:
-    return next((lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in lines), None)
-
-
-def _named(path: KeyPath, data: Mapping[str, object]) -> str:
-    """The key, and the name of the reward that it is in, where that has one."""
-    rewards = data.get("rewards")
-    index = path[1] if len(path) > 1 and path[0] == "rewards" else None
-    known = isinstance(rewards, list) and isinstance(index, int) and index < len(rewards)
-    reward = rewards[index] if isinstance(rewards, list) and isinstance(index, int) and known else None
-    name = reward.get("name") if isinstance(reward, dict) else None
-    return f"{dotted(path)} (reward {name})" if isinstance(name, str) else dotted(path)
+    document = parse_document(text, Path(name))
+    return CampaignFile(document.path, validated(document, Campaign, "rewards", "reward"), document.lines)

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, AwareDatetime, Field, ValidationError
+from pydantic import AfterValidator, AwareDatetime, Field
 
 from config.fields import Amount, Currency, Name, Percent, Table, Whole
-from config.mending import explain
-from config.problems import KeyPath, Problem, SettingsRefused, dotted
-from config.sources import Document, parse_document, read_document
+from config.problems import KeyPath, Problem, dotted
+from config.rule_files import validated
+from config.sources import parse_document, read_document
 
 _PARTY = re.compile(
     r"channel|operator|consignor|buyer|referrer-[1-9]|(?:budget|party):[a-z0-9]+(?:[_-][a-z0-9]+)*"
@@ -144,35 +144,11 @@ class PlanFile:
 
 def read_plan(path: Path) -> PlanFile:
     """Read a plan's file; SettingsRefused tells everything that has to be mended, by line and rule."""
-    return _plan_in(read_document(path))
+    document = read_document(path)
+    return PlanFile(path, validated(document, Plan, "rules", "rule"), document.lines)
 
 
 def parse_plan(text: str, name: str) -> PlanFile:
     """The same of a text that came from elsewhere, under a name for its problems."""
-    return _plan_in(parse_document(text, Path(name)))
-
-
-def _plan_in(document: Document) -> PlanFile:
-    path = document.path
-    try:
-        plan = Plan.model_validate(document.data)
-    except ValidationError as refused:
-        problems = [
-            Problem(str(path), _nearest(document.lines, at), _named(at, document.data), text)
-            for at, text in explain(refused, Plan)
-        ]
-        raise SettingsRefused(sorted(problems, key=lambda problem: problem.line or 0)) from None
-    return PlanFile(path, plan, document.lines)
-
-
-def _nearest(lines: Mapping[KeyPath, int], path: KeyPath) -> int | None:
-    return next((lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in lines), None)
-
-
-def _named(path: KeyPath, data: Mapping[str, object]) -> str:
-    """The key, and the name of the rule that it is in, where that has one."""
-    rules = data.get("rules")
-    index = path[1] if len(path) > 1 and path[0] == "rules" else None
-    rule = rules[index] if isinstance(rules, list) and isinstance(index, int) and index < len(rules) else None
-    name = rule.get("name") if isinstance(rule, dict) else None
-    return f"{dotted(path)} (rule {name})" if isinstance(name, str) else dotted(path)
+    document = parse_document(text, Path(name))
+    return PlanFile(document.path, validated(document, Plan, "rules", "rule"), document.lines)
