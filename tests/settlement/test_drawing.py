@@ -185,9 +185,11 @@ async def test_runs_that_meet_settle_each_entry_once(pool: Pool) -> None:
 async def test_a_dry_run_says_what_it_would_do_and_leaves_everything(pool: Pool) -> None:
     await owe(pool, ADA, 1000)
     [would] = await runs(pool).run([ADA], NOW, actor=CLERK, dry_run=True)
-    assert would.owed.amount_minor == 1000
+    assert (would.owed.amount_minor, would.outcome, would.settlement_id) == (1000, Outcome.DRAWN, None)
     assert await pool.fetchval("SELECT count(*) FROM settlement_run") == 0
-    assert (await draw(pool, ADA))[0].owed.amount_minor == 1000
+    [drawn] = await draw(pool, ADA)
+    # The first of all: looking gave no numbers away.
+    assert (drawn.owed.amount_minor, drawn.settlement_id) == (1000, 1)
 
 
 async def test_moments_to_come_and_strangers_are_refused(pool: Pool) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from core.db.pool import Connection, Pool
+from core.db.pool import Connection, Pool, Record
 from core.db.queries import load_queries
 from core.errors import InvalidInput
 from core.money.booking import Booker
@@ -156,19 +156,30 @@ class SettlementRuns:
 
     async def _run(self, asked: Sequence[_Asked], actor: str, *, dry_run: bool) -> list[Drawn]:
         await self.collect()
-        held = await self._held()
+        held = {} if dry_run else await self._held()
         drawn: list[Drawn] = []
         for each in asked:
             try:
                 async with self._pool.acquire() as conn, conn.transaction():
+                    if dry_run:
+                        drawn += await self._look(conn, each)
+                        continue
                     found = await self._draw(conn, each, held, actor)
                     drawn += found
                     # Nobody needs to know that nothing was found where it was asked for.
-                    if dry_run or (not found and each.cycle is CycleKind.ON_DEMAND):
+                    if not found and each.cycle is CycleKind.ON_DEMAND:
                         raise _LeaveAsItWasError
             except _LeaveAsItWasError:
                 continue
         return drawn
+
+    async def _look(self, conn: Connection, asked: _Asked) -> list[Drawn]:
+        """What would be drawn up. Nothing is written, so no number is given away that nothing will bear."""
+        payee, terms = asked.payee, self._terms.of(asked.payee)
+        return [
+            _drawn(asked, here, outcome(here, terms), None)
+            for here in map(_open, await conn.fetch(_OPEN_ENTRIES, payee.party, payee.name, asked.until))
+        ]
 
     async def _draw(self, conn: Connection, asked: _Asked, held: _Held, actor: str) -> list[Drawn]:
         payee = asked.payee
@@ -181,7 +192,7 @@ class SettlementRuns:
         await conn.execute(_HOLD_CURSOR)
         terms, found = self._terms.of(payee), []
         for row in await conn.fetch(_OPEN_ENTRIES, payee.party, payee.name, asked.until):
-            here = Open(row["currency"], int(row["owed_minor"]), row["entries"], int(row["released_minor"]))
+            here = _open(row)
             verdict = outcome(here, terms)
             settlement_id = None
             if verdict is Outcome.DRAWN:
@@ -189,8 +200,7 @@ class SettlementRuns:
                 settlement_id = await self._add(conn, run_id, asked, row["account_id"], here, parts, actor)
             counted = (verdict.value, here.owed_minor, here.entries, settlement_id)
             await conn.execute(_ADD_OUTCOME, run_id, here.currency, *counted)
-            owed = Money(here.owed_minor, here.currency)
-            found.append(Drawn(payee, asked.until, verdict, owed, here.entries, settlement_id))
+            found.append(_drawn(asked, here, verdict, settlement_id))
         return found
 
     async def _add(
@@ -273,6 +283,15 @@ class SettlementRuns:
                 *([(None, rest)] if rest else []),
             ]
         return held
+
+
+def _open(row: Record) -> Open:
+    return Open(row["currency"], int(row["owed_minor"]), row["entries"], int(row["released_minor"]))
+
+
+def _drawn(asked: _Asked, found: Open, verdict: Outcome, settlement_id: int | None) -> Drawn:
+    owed = Money(found.owed_minor, found.currency)
+    return Drawn(asked.payee, asked.until, verdict, owed, found.entries, settlement_id)
 
 
 class _LeaveAsItWasError(Exception):
