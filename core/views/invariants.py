@@ -21,6 +21,7 @@ _MONEY = load_queries("core.views", "invariants_money.sql")
 _GROUPS = load_queries("core.views", "invariants_groups.sql")
 _WALLETS = load_queries("core.views", "invariants_wallets.sql")
 _COUPONS = load_queries("core.views", "invariants_coupons.sql")
+_SETTLEMENTS = load_queries("core.views", "invariants_settlements.sql")
 _CAMPAIGNS = load_queries("core.views", "invariants_campaigns.sql")
 _MORE_MEMORY = _STOCK["more_memory"]
 _MISSING_GUARDS = _STOCK["missing_guards"]
@@ -54,6 +55,8 @@ _COUPONS_OVERUSED = _COUPONS["coupons_overused"]
 _COUPONS_APART = _COUPONS["coupons_apart"]
 _CAMPAIGNS_APART = _CAMPAIGNS["campaigns_apart"]
 _REWARDS_APART = _CAMPAIGNS["rewards_apart"]
+_SETTLEMENTS_APART = _SETTLEMENTS["settlements_apart"]
+_PAYEES_APART = _SETTLEMENTS["payees_apart"]
 
 MOST_DETAIL = 20
 # A look at a hundred million rows may take its time; the pool's limit is for daily statements.
@@ -192,6 +195,8 @@ def _probes(
         Probe("balanced", _COUPONS_APART),
         Probe("balanced", _CAMPAIGNS_APART),
         Probe("balanced", _REWARDS_APART),
+        Probe("balanced", _SETTLEMENTS_APART),
+        Probe("balanced", _PAYEES_APART),
         Probe("paid-is-split", _MISSING_GUARDS, (["journal_line_sold_once", "sale_refunded_whole_once"],)),
         Probe("paid-is-split", _LINES_NOT_SPLIT),
         Probe("paid-is-split", _SPLITS_OWED, (strict,)),

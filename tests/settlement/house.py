@@ -9,6 +9,7 @@ from core.db.pool import Connection, Pool
 from core.money.settlement.drawing import Drawn, SettlementRuns
 from core.money.settlement.states import Payment, SettlementDesk
 from core.money.settlement.terms import Payee, PayeeTerms, SettlementTerms
+from core.views.invariants import Invariant, check
 from tests.factories import NOW
 from tests.journal.books import Row, post
 
@@ -139,3 +140,10 @@ async def tie(pool: Pool) -> None:
         "   <> CASE WHEN state = 'paid' THEN -lines_minor ELSE 0 END"
     )
     assert not wrong, wrong
+
+
+async def balanced(pool: Pool) -> Invariant:
+    """What `consignd check` finds about the books."""
+    report = await check(pool, bound_permille=1000, now=NOW, vault=None)
+    [found] = [invariant for invariant in report.invariants if invariant.name == "balanced"]
+    return found

@@ -29,6 +29,7 @@ from tests.settlement.house import (
     DAY,
     HOUR,
     balance,
+    balanced,
     desk,
     draw,
     owe,
@@ -88,6 +89,7 @@ async def move_one(pool: Pool, rng: random.Random, now_day: int) -> None:
 
 async def holds(pool: Pool) -> None:
     await tie(pool)
+    assert (await balanced(pool)).detail == ()
     async with pool.acquire() as conn:
         shown = await payees(conn)
     for each in shown:
