@@ -14,6 +14,7 @@ from core.money.journal.periods import Period
 _SQL = load_queries("core.views", "money_standing.sql")
 _STANDING = _SQL["standing"]
 _MONTHS = _SQL["months"]
+_PAID = _SQL["paid"]
 _FLOWS = _SQL["channel_flows"]
 
 _HELD = frozenset({"held", "pending", "reserve", "wallet_pending"})
@@ -48,6 +49,16 @@ class AccountSum:
     debit_minor: int
     credit_minor: int
     closing_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """What settlements paid a payee, of what was owed in a currency; above zero."""
+
+    party: str
+    party_name: str
+    currency: str
+    amount_minor: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +105,12 @@ async def standing(conn: Connection, month: Period | None = None) -> tuple[Accou
     """What stands now, or at the end of a month; it costs the same however long the journal is."""
     first = None if month is None else date(month.year, month.month, 1)
     return tuple(AccountSum(**dict(row)) for row in await conn.fetch(_STANDING, first))
+
+
+async def paid(conn: Connection, month: Period | None = None) -> tuple[Paid, ...]:
+    """What payees were paid ever, or in a month; it costs as much as there are payments."""
+    between = (None, None) if month is None else (month.start, month.end)
+    return tuple(Paid(**dict(row)) for row in await conn.fetch(_PAID, *between))
 
 
 async def months(conn: Connection) -> tuple[Period, ...]:

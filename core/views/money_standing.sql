@@ -34,6 +34,18 @@ SELECT period FROM journal_tail()
 ORDER BY period DESC
 LIMIT 120
 
+-- name: paid
+-- What settlements paid each payee in a month ($1 to $2; none: ever), in the currency that was owed; what is kept in
+-- reserve of them is not paid. Read from payments, which are few, and never from what they paid.
+SELECT account.party, account.party_name, account.currency,
+    sum(settlement.lines_minor - settlement.reserve_minor)::bigint AS amount_minor
+FROM settlement_payment payment
+JOIN settlement ON settlement.settlement_id = payment.settlement_id
+JOIN account ON account.account_id = settlement.account_id
+WHERE $1::timestamptz IS NULL OR (payment.paid_on >= $1::timestamptz AND payment.paid_on < $2::timestamptz)
+GROUP BY account.party, account.party_name, account.currency
+ORDER BY account.currency, account.party, account.party_name
+
 -- name: channel_flows
 -- What the orders of each channel moved on each party's accounts from $1 to $2: sales, and all that came of them.
 -- This alone reads entries, those of the time asked for.

@@ -75,7 +75,7 @@ async def test_a_payment_in_another_currency_ties(pool: Pool) -> None:
     ("harm", "said"),
     [
         (
-            "UPDATE payable_entry SET settlement_id = NULL WHERE settlement_id = {paid} AND owed_minor = -500",
+            "UPDATE payable_entry SET settlement_id = NULL WHERE owed_minor = -500",
             "settlement {paid} is of 2 entries worth 9500, and 1 worth 10000 stand in it",
         ),
         (

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from core.money.journal.periods import Period
 from core.views.ledger import ExplainedFacts, ExplainedLine, ExplainedStep
-from core.views.money_standing import DEBIT, AccountSum, ChannelMonth, Flow, Standing, standing_of
+from core.views.money_standing import DEBIT, AccountSum, ChannelMonth, Flow, Paid, Standing, standing_of
 from web.console.money_drawing import OURS, flow_matrices, matrices, share_bars, split_fall
 
 AMOUNTS = st.integers(-(10**12), 10**12)
@@ -27,11 +27,25 @@ def account(key: tuple[str, str, str], minor: int) -> AccountSum:
     return AccountSum(*key, "EUR", 1, 0, debit, credit, minor)
 
 
+def test_what_payees_were_paid_stands_in_their_rows_however_few_of_them_are_shown() -> None:
+    books = {("consignor", name, "payable"): -minor for name, minor in (("Ada", 900), ("Bo", 50), ("Cy", 10))}
+    sums = [account(key, minor) for key, minor in books.items()]
+    paid = [
+        Paid("consignor", "Ada", "EUR", 400),
+        Paid("consignor", "Bo", "EUR", 7),
+        Paid("party", "Bo", "USD", 9),
+    ]
+    [matrix] = matrices(sums, paid, 1)
+    [(_, rows)] = matrix.groups
+    assert [(row.name, row.paid_minor) for row in rows] == [("Ada", 400), ("", 7)]
+    assert matrix.paid_minor == 407
+
+
 @given(st.dictionaries(ACCOUNTS, AMOUNTS, min_size=1), st.integers(1, 3))
 def test_rows_come_to_what_the_accounts_do_however_few_are_shown(
     books: dict[tuple[str, str, str], int], most: int
 ) -> None:
-    [matrix] = matrices([account(key, minor) for key, minor in books.items()], most)
+    [matrix] = matrices([account(key, minor) for key, minor in books.items()], [], most)
     rows = [row for _, group in matrix.groups for row in group]
     for standing in Standing:
         assert sum(row.standing[standing] for row in rows) == matrix.total[standing]

@@ -17,6 +17,7 @@ from core.views.money_standing import (
     AccountSum,
     ChannelMonth,
     Flow,
+    Paid,
     Standing,
     by_standing,
     standing_of,
@@ -51,6 +52,7 @@ class MoneyRow:
     standing: Mapping[Standing, int]
     debit_minor: int
     credit_minor: int
+    paid_minor: int
     accounts: tuple[AccountSum, ...]
     bars: tuple[Bar, ...]
     rest: int = 0
@@ -63,19 +65,29 @@ class Matrix:
     currency: str
     groups: tuple[tuple[str, tuple[MoneyRow, ...]], ...]
     total: Mapping[Standing, int]
+    paid_minor: int
     balance_minor: int
     zero: float
 
 
-def matrices(sums: Iterable[AccountSum], most: int) -> list[Matrix]:
+def matrices(sums: Iterable[AccountSum], paid: Iterable[Paid], most: int) -> list[Matrix]:
     """A matrix for each currency, with the `most` largest parties of each kind and the others as one row."""
     found: dict[str, list[AccountSum]] = {}
     for each in sums:
         found.setdefault(each.currency, []).append(each)
-    return [_matrix(currency, own, most) for currency, own in sorted(found.items())]
+    payments: dict[str, Counter[tuple[str, str]]] = {}
+    for payment in paid:
+        payee = (payment.party, payment.party_name)
+        payments.setdefault(payment.currency, Counter())[payee] += payment.amount_minor
+    return [
+        _matrix(currency, own, payments.get(currency, Counter()), most)
+        for currency, own in sorted(found.items())
+    ]
 
 
-def _matrix(currency: str, sums: Sequence[AccountSum], most: int) -> Matrix:
+def _matrix(
+    currency: str, sums: Sequence[AccountSum], paid: Mapping[tuple[str, str], int], most: int
+) -> Matrix:
     by_party: dict[tuple[str, str], list[AccountSum]] = {}
     for each in sums:
         by_party.setdefault((each.party, each.party_name), []).append(each)
@@ -90,7 +102,7 @@ def _matrix(currency: str, sums: Sequence[AccountSum], most: int) -> Matrix:
         (
             party,
             tuple(
-                _row(party, own, zero, scale, len(gathered[party]) - len(kept) if own is rest else 0)
+                _row(party, own, paid, zero, scale, len(gathered[party]) - len(kept) if own is rest else 0)
                 for own in (*kept, rest)
                 if own
             ),
@@ -98,7 +110,8 @@ def _matrix(currency: str, sums: Sequence[AccountSum], most: int) -> Matrix:
         for party, (kept, rest) in sorted(told.items(), key=lambda each: _place(each[0]))
     ]
     total = by_standing(sums)
-    return Matrix(currency, tuple(groups), total, sum(each.closing_minor for each in sums), round(zero, 2))
+    balance_minor = sum(each.closing_minor for each in sums)
+    return Matrix(currency, tuple(groups), total, sum(paid.values()), balance_minor, round(zero, 2))
 
 
 def _largest(
@@ -109,7 +122,14 @@ def _largest(
     return ordered[:most], [each for own in ordered[most:] for each in own]
 
 
-def _row(party: str, own: list[AccountSum], zero: float, scale: float, rest: int) -> MoneyRow:
+def _row(
+    party: str,
+    own: list[AccountSum],
+    paid: Mapping[tuple[str, str], int],
+    zero: float,
+    scale: float,
+    rest: int,
+) -> MoneyRow:
     standing = by_standing(own)
     return MoneyRow(
         party=party,
@@ -117,6 +137,7 @@ def _row(party: str, own: list[AccountSum], zero: float, scale: float, rest: int
         standing=standing,
         debit_minor=sum(each.debit_minor for each in own),
         credit_minor=sum(each.credit_minor for each in own),
+        paid_minor=sum(paid.get((party, name), 0) for name in {each.party_name for each in own}),
         accounts=() if rest else tuple(own),
         bars=_bars(standing, zero, scale),
         rest=rest,

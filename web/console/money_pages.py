@@ -6,7 +6,7 @@ from core.errors import UnknownOrder
 from core.money.journal.periods import Period
 from core.types import OrderId
 from core.views.money_split import order_split
-from core.views.money_standing import ChannelMonth, Standing, channel_month, months, standing
+from core.views.money_standing import ChannelMonth, Standing, channel_month, months, paid, standing
 from web.console.money_drawing import flow_matrices, matrices, refund_fall, split_fall
 from web.console.visit import Shown, Visit
 
@@ -21,15 +21,16 @@ async def money(visit: Visit) -> Shown:
     async def read() -> tuple[object, ...]:
         """As dear as there are accounts, whatever their entries."""
         async with services.pool.acquire() as conn:
-            return await standing(conn, month), await months(conn)
+            return await standing(conn, month), await paid(conn, month), await months(conn)
 
-    sums, known = await visit.memory.get(f"standing {month}", read, tuple)
+    sums, paid_out, known = await visit.memory.get(f"standing {month}", read, tuple)
     if party is not None:
         sums = tuple(each for each in sums if each.party == party)
+        paid_out = tuple(each for each in paid_out if each.party == party)
     return Shown(
         "money.html",
         {
-            "matrices": matrices(sums, _SHOWN_OF_A_KIND if party is None else _SHOWN_OF_ONE),
+            "matrices": matrices(sums, paid_out, _SHOWN_OF_A_KIND if party is None else _SHOWN_OF_ONE),
             "standings": list(Standing),
             "months": known,
             "month": month,
