@@ -20,6 +20,7 @@ from core.campaigns.deciding import Granted, History, Refused, Why, decide
 from core.campaigns.facts import Judged, read_orders
 from core.campaigns.guards import guard
 from core.campaigns.history import note_counted, note_granted, read_history, read_marks
+from core.campaigns.late import OF_ONE_ORDER, Late, Work, done_late, due_late, keep_late
 from core.campaigns.paying import Payer, Payment
 from core.campaigns.publishing import Version, read_versions, versions_for
 from core.campaigns.taking_back import take_back
@@ -75,6 +76,7 @@ class _Batch:
     decided: set[tuple[OrderId, str, str]]
     # In a stretch of the past, what was refunded since is not to be read again.
     earlier: bool
+    late: Sequence[Late] = ()
     granted: int = 0
     refused: int = 0
     taken_back: int = 0
@@ -153,11 +155,13 @@ class Granting:
         for event in events:
             order_id = OrderId(event["order_id"])
             if event["kind"] == "refund":
-                batch.taken_back += await take_back(conn, self._payer, order_id, event["written_in"], now)
+                await self._take_back(conn, batch, order_id, event["written_in"], now)
             elif order_id in batch.orders:
-                await self._decide(conn, batch, batch.orders.pop(order_id), now)
+                await self._give(conn, batch, batch.orders.pop(order_id), now)
                 if earlier:
-                    batch.taken_back += await take_back(conn, self._payer, order_id, _LARGEST, now)
+                    await self._take_back(conn, batch, order_id, _LARGEST, now)
+        for late in batch.late:
+            await self._again(conn, batch, late, now)
         more = len(events) == limit
         end = (
             (int(events[-1]["written_in"]), int(events[-1]["transaction_id"]))
@@ -181,8 +185,10 @@ class Granting:
             for event in events
             if event["kind"] == "sale" and versions_for(versions, _sold_at(event), event["posted_at"])
         }
+        late = [] if earlier else await due_late(conn, now)
+        sold |= {each.order_id for each in late if each.work is Work.GIVE}
         orders = await read_orders(conn, sorted(sold), now) if sold else {}
-        touched = sorted({OrderId(event["order_id"]) for event in events})
+        touched = sorted({OrderId(event["order_id"]) for event in events} | {each.order_id for each in late})
         decided = {
             (OrderId(row["order_id"]), row["name"], row["reward"])
             for row in await conn.fetch(_DECIDED, touched)
@@ -190,7 +196,37 @@ class Granting:
         buyers = {BuyerId(row["buyer_id"]) for row in await conn.fetch(_BUYERS_OF_GRANTS, touched)}
         buyers |= {judged.buyer.buyer_id for judged in orders.values() if judged.buyer is not None}
         await lock_buyers(conn, buyers)
-        return _Batch(versions, orders, decided, earlier)
+        return _Batch(versions, orders, decided, earlier, late)
+
+    async def _give(self, conn: Connection, batch: _Batch, judged: Judged, now: datetime) -> bool:
+        """Decide about one order; whether that went well. What did not is kept, and the others go on."""
+        try:
+            async with conn.transaction():
+                await self._decide(conn, batch, judged, now)
+        except OF_ONE_ORDER as error:
+            await keep_late(conn, OrderId(judged.facts.order_id), Work.GIVE, error, now)
+            return False
+        return True
+
+    async def _take_back(
+        self, conn: Connection, batch: _Batch, order_id: OrderId, until: int, now: datetime
+    ) -> bool:
+        """Take back of one order; whether that went well, as above."""
+        try:
+            async with conn.transaction():
+                batch.taken_back += await take_back(conn, self._payer, order_id, until, now)
+        except OF_ONE_ORDER as error:
+            await keep_late(conn, order_id, Work.TAKE_BACK, error, now)
+            return False
+        return True
+
+    async def _again(self, conn: Connection, batch: _Batch, late: Late, now: datetime) -> None:
+        """Try once more what failed before; what was refunded meanwhile comes back with it."""
+        judged = batch.orders.pop(late.order_id, None) if late.work is Work.GIVE else None
+        if judged is not None and not await self._give(conn, batch, judged, now):
+            return
+        if await self._take_back(conn, batch, late.order_id, _LARGEST, now) or late.work is Work.GIVE:
+            await done_late(conn, late)
 
     async def _decide(self, conn: Connection, batch: _Batch, judged: Judged, now: datetime) -> None:
         facts = judged.facts

@@ -14,6 +14,7 @@ _CAMPAIGNS = _SQL["campaigns"]
 _GRANTS = _SQL["grants"]
 _REFUSALS = _SQL["refusals"]
 _REFUSAL_SUMS = _SQL["refusal_sums"]
+_LATE = _SQL["late"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,20 @@ class RefusalSum:
 
 
 @dataclass(frozen=True, slots=True)
+class LateView:
+    """What could not be done about an order (give, or take_back), why, and when it is tried again."""
+
+    order_id: int
+    order_ref: str
+    channel: str
+    work: str
+    error: str
+    tries: int
+    failed_at: datetime
+    next_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class CampaignDetail:
     """A campaign and what it did last."""
 
@@ -99,6 +114,7 @@ class CampaignDetail:
     grants: tuple[GrantView, ...]
     refusals: tuple[RefusalView, ...]
     refusal_sums: tuple[RefusalSum, ...]
+    late: tuple[LateView, ...] = ()
 
 
 async def campaigns(conn: Connection, now: datetime) -> tuple[CampaignView, ...]:
@@ -116,4 +132,5 @@ async def campaign_detail(conn: Connection, name: str, now: datetime, *, last: i
         tuple(GrantView(**dict(each)) for each in await conn.fetch(_GRANTS, name, last)),
         tuple(RefusalView(**dict(each)) for each in await conn.fetch(_REFUSALS, name, last)),
         tuple(RefusalSum(**dict(each)) for each in await conn.fetch(_REFUSAL_SUMS, name)),
+        tuple(LateView(**dict(each)) for each in await conn.fetch(_LATE, name, last)),
     )

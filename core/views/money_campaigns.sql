@@ -65,3 +65,19 @@ FROM campaign_refusal
 WHERE name = $1::text
 GROUP BY code
 ORDER BY refusals DESC, code
+
+-- name: late
+-- What failed about orders and is tried again: of those that have rewards of this campaign, and of those of which nothing
+-- is decided yet.
+SELECT late.order_id, channel_order.order_ref, channel.name AS channel, late.work, late.error, late.tries,
+    late.failed_at, late.next_at
+FROM campaign_late late
+JOIN channel_order ON channel_order.order_id = late.order_id
+JOIN channel ON channel.channel_id = channel_order.channel_id
+WHERE late.work = 'give'
+    OR EXISTS (
+        SELECT FROM campaign_grant
+        WHERE campaign_grant.order_id = late.order_id AND campaign_grant.name = $1::text
+    )
+ORDER BY late.failed_at, late.order_id, late.work
+LIMIT $2::int

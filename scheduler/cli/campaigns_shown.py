@@ -50,7 +50,8 @@ async def _campaigns(settings: Settings) -> tuple[CampaignView, ...]:
 def show_campaign(session: Session, name: str, as_json: bool) -> None:
     """Show the campaign NAME: its budget, what it gave last, and why it refused.
 
-    JSON: {"campaign": {...}, "grants": [...], "refusals": [...], "refusal_sums": [...]}.
+    JSON: {"campaign": {...}, "grants": [...], "refusals": [...], "refusal_sums": [...], "late": [{"order_id",
+    "work", "error", "tries", "failed_at", "next_at", ...}]}.
     """
     detail = session.drive(_detail(session.settings(), name))
     if as_json:
@@ -71,6 +72,12 @@ def show_campaign(session: Session, name: str, as_json: bool) -> None:
     for row in detail.refusal_sums:
         sums.add(row.code, row.refusals)
     sums.show()
+    late = Cells("order", "could not", "because", "tries", "since", "again at", right=("tries",))
+    for each in detail.late:
+        what = each.work.replace("_", " ")
+        late.add(each.order_id, what, each.error, each.tries, each.failed_at, each.next_at)
+    if detail.late:
+        late.show()
 
 
 async def _detail(settings: Settings, name: str) -> CampaignDetail:
