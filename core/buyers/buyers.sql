@@ -44,6 +44,17 @@ SELECT buyer.buyer_id, buyer.name
 FROM buyer
 WHERE buyer.buyer_id = person_of($1::bigint)
 
+-- name: ids_of_person
+SELECT name.buyer_id FROM names_of(person_of($1::bigint)) name ORDER BY name.buyer_id
+
+-- name: lock_names
+-- Whoever moves money of a person holds all his names, in the order of their ids; so does whoever joins or parts them.
+SELECT buyer_id
+FROM buyer
+WHERE buyer_id = ANY ($1::bigint[])
+ORDER BY buyer_id
+FOR NO KEY UPDATE
+
 -- name: names
 -- Each name of a person, what channels call it, and the person's own name first.
 SELECT buyer.buyer_id, buyer.name, buyer.known_since,

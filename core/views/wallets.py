@@ -56,9 +56,13 @@ class UseView:
 
 @dataclass(frozen=True, slots=True)
 class LotView:
-    """A lot, what is left of it, and what became of the rest. Points are None for money."""
+    """A lot, what is left of it, and what became of the rest. Points are None for money.
+
+    `buyer` is the name that it stands under: one of the person's.
+    """
 
     lot_id: int
+    buyer: str
     programme: str | None
     state: str
     currency: str
@@ -122,7 +126,7 @@ class LiabilityRow:
 async def wallet_of(
     conn: Connection, buyer: Buyer, *, closed: bool = False, before: int | None = None, limit: int = 100
 ) -> WalletView:
-    """A buyer's money, with the lots that are left, or all of them, newest first."""
+    """A person's money under all his names, with the lots that are left, or all of them, newest first."""
     standings = tuple(MoneyStanding(**row) for row in await conn.fetch(_BALANCES, buyer.buyer_id))
     lots = await _lots(conn, buyer, "", closed, before, limit)
     return WalletView(buyer.name, standings, lots, _next(lots, limit))
@@ -137,7 +141,7 @@ async def points_of(
     before: int | None = None,
     limit: int = 100,
 ) -> PointsView:
-    """A buyer's points of one programme or all, with the lots that are left, or all of them, newest first."""
+    """A person's points of one programme or all, with the lots that are left, or all, newest first."""
     rows = await conn.fetch(_POINTS, buyer.buyer_id)
     standings = tuple(PointsStanding(**row) for row in rows if programme in (None, row["programme"]))
     lots = await _lots(conn, buyer, programme or ANY_PROGRAMME, closed, before, limit)
@@ -180,6 +184,7 @@ def _lot(row: Record, uses: list[Record]) -> LotView:
     money = not row["programme"]
     return LotView(
         lot_id=row["lot_id"],
+        buyer=row["buyer"],
         programme=row["programme"] or None,
         state=row["state"],
         currency=row["currency"],

@@ -1,6 +1,6 @@
 -- name: wallet_lots
--- Lots of a buyer, money ($2) or points of a programme ($2), newest first; those that are used up only if asked for ($3).
-SELECT lot.lot_id, lot.programme, lot.currency, lot.units, lot.amount_minor, lot.source_kind, lot.source_ref,
+-- Lots of a person's names, money ($2) or points of a programme ($2), newest first; those that are used up only if asked for ($3).
+SELECT lot.lot_id, buyer.name AS buyer, lot.programme, lot.currency, lot.units, lot.amount_minor, lot.source_kind, lot.source_ref,
     lot.credited_at, lot.vests_at, lot.expires_at, coalesce(wallet_open.units_left, 0) AS units_left,
     coalesce(wallet_open.amount_left_minor, 0) AS left_minor,
     CASE
@@ -9,8 +9,9 @@ SELECT lot.lot_id, lot.programme, lot.currency, lot.units, lot.amount_minor, lot
         ELSE 'pending'
     END AS state
 FROM wallet_lot lot
+JOIN buyer ON buyer.buyer_id = lot.buyer_id
 LEFT JOIN wallet_open ON wallet_open.lot_id = lot.lot_id
-WHERE lot.buyer_id = $1::bigint
+WHERE lot.buyer_id IN (SELECT name.buyer_id FROM names_of(person_of($1::bigint)) name)
     AND (lot.programme = '') = ($2::text = '')
     AND ($2::text IN ('', '*') OR lot.programme = $2::text)
     AND ($3::boolean OR wallet_open.lot_id IS NOT NULL)
@@ -28,13 +29,13 @@ WHERE used.lot_id = ANY ($1::bigint[])
 ORDER BY used.lot_id, used.use_no
 
 -- name: points_standings
--- A buyer's points by programme, and what they are worth.
+-- A person's points by programme, and what they are worth.
 SELECT programme, currency,
     coalesce(sum(units_left) FILTER (WHERE vested), 0)::bigint AS usable,
     coalesce(sum(units_left) FILTER (WHERE NOT vested), 0)::bigint AS pending,
     coalesce(sum(amount_left_minor), 0)::bigint AS worth_minor
 FROM wallet_open
-WHERE buyer_id = $1::bigint AND programme <> ''
+WHERE buyer_id IN (SELECT name.buyer_id FROM names_of(person_of($1::bigint)) name) AND programme <> ''
 GROUP BY programme, currency
 ORDER BY programme, currency
 

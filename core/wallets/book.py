@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from core.buyers.buyers import Buyer
+from core.buyers.people import lock_person
 from core.db.pool import Connection, Pool, Record
 from core.db.queries import load_queries
 from core.errors import InvalidInput, ReferenceReused
@@ -93,6 +94,15 @@ class LotBook:
         await lock_buyers(conn, [buyer_id])
         await self.settle(conn, [buyer_id], now)
 
+    async def hold_person(self, conn: Connection, buyer_id: BuyerId, now: datetime) -> list[BuyerId]:
+        """Lock all names of a buyer, and write what time has done to their lots; the names.
+
+        Whoever holds several buyers already may not: names are locked in the order of their ids.
+        """
+        names = await lock_person(conn, buyer_id)
+        await self.settle(conn, names, now)
+        return names
+
     async def settle(self, conn: Connection, buyer_ids: Sequence[BuyerId], now: datetime) -> Settled:
         """Vest and expire what is due of buyers who are locked."""
         rows = await conn.fetch(_DUE_LOTS, buyer_ids, now)
@@ -152,10 +162,10 @@ class LotBook:
         }
 
     async def open_lots(
-        self, conn: Connection, buyer_id: BuyerId, programme: str, currency: str
+        self, conn: Connection, buyer_ids: Sequence[BuyerId], programme: str, currency: str
     ) -> list[Lot]:
-        """The buyer's lots of which something is left."""
-        return [_lot(row) for row in await conn.fetch(_OPEN_LOTS, buyer_id, programme, currency)]
+        """The lots of these names of which something is left."""
+        return [_lot(row) for row in await conn.fetch(_OPEN_LOTS, buyer_ids, programme, currency)]
 
     async def whole(self, conn: Connection, lot_id: LotId) -> Lot:
         """A lot with all that happened to it."""

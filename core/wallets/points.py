@@ -145,7 +145,7 @@ class Points:
         done = self.programme(programme).task(task)
         source = Source(f"task:{task}", f"{buyer.name}/{ref}")
         async with conn.transaction():
-            await self._book.hold(conn, buyer.buyer_id, now)
+            await self._book.hold_person(conn, buyer.buyer_id, now)
             known: int | None = await conn.fetchval(_LOT_OF_SOURCE, source.kind, source.ref, programme)
             if known is not None:
                 return LotId(known)
@@ -156,7 +156,7 @@ class Points:
             return await self.earn(conn, buyer, programme, done.points, now, source=source, cost=cost)
 
     async def level(self, conn: Connection, buyer: Buyer, programme: str, now: datetime) -> Level:
-        """The buyer's level in a programme, by the last twelve months."""
+        """A person's level in a programme, by what all his names did in the last twelve months."""
         rules = self.programme(programme)
         if rules.measure is Measure.POINTS:
             told = (_EARNED_SINCE, buyer.buyer_id, programme)

@@ -1,5 +1,5 @@
 -- name: earned_since
--- Points that were earned since a moment, less what was taken back of them.
+-- Points that a person earned under all his names since a moment, less what was taken back of them.
 SELECT coalesce(sum(lot.units - coalesce(back.units, 0)), 0)::bigint
 FROM wallet_lot lot
 LEFT JOIN LATERAL (
@@ -7,17 +7,19 @@ LEFT JOIN LATERAL (
     FROM wallet_use
     WHERE wallet_use.lot_id = lot.lot_id AND wallet_use.kind IN ('taken_back', 'claimed')
 ) back ON true
-WHERE lot.buyer_id = $1::bigint AND lot.programme = $2::text AND lot.credited_at > $3::timestamptz
+WHERE lot.buyer_id IN (SELECT name.buyer_id FROM names_of(person_of($1::bigint)) name)
+    AND lot.programme = $2::text
+    AND lot.credited_at > $3::timestamptz
 
 -- name: turnover_since
--- What a buyer's orders came to that were delivered since a moment, in a currency; refunded ones do not count.
+-- What a person's orders came to that were delivered since a moment, in a currency; refunded ones do not count.
 SELECT coalesce(sum(order_line.quantity * order_line.unit_price_minor), 0)::bigint
-FROM buyer_handle
+FROM names_of(person_of($1::bigint)) name
+JOIN buyer_handle ON buyer_handle.buyer_id = name.buyer_id
 JOIN channel_order ON channel_order.channel_id = buyer_handle.channel_id
     AND channel_order.buyer_ref = buyer_handle.buyer_ref
 JOIN order_line ON order_line.order_id = channel_order.order_id
-WHERE buyer_handle.buyer_id = $1::bigint
-    AND channel_order.currency = $2::text
+WHERE channel_order.currency = $2::text
     AND EXISTS (
         SELECT FROM order_move
         WHERE order_move.order_id = channel_order.order_id
@@ -30,10 +32,10 @@ WHERE buyer_handle.buyer_id = $1::bigint
     )
 
 -- name: times_since
--- How often a buyer was credited for a task since a moment.
+-- How often a person was credited for a task since a moment.
 SELECT count(*)
 FROM wallet_lot
-WHERE buyer_id = $1::bigint
+WHERE buyer_id IN (SELECT name.buyer_id FROM names_of(person_of($1::bigint)) name)
     AND programme = $2::text
     AND source_kind = $3::text
     AND credited_at >= $4::timestamptz

@@ -56,7 +56,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Spending:
-    """What is asked for: so many units of a buyer's lots, to an account, under a reference of the asker's."""
+    """What is asked for: so many units of a person's lots, to an account, under the asker's reference."""
 
     buyer: Buyer
     programme: str
@@ -123,7 +123,9 @@ class Wallets:
     async def spend(
         self, conn: Connection, buyer: Buyer, amount: Money, now: datetime, *, ref: str, to: Account
     ) -> Spent:
-        """Spend of a buyer's money, what expires soonest first. The same reference again moves nothing.
+        """Spend of a person's money, what expires soonest first. The same reference again moves nothing.
+
+        Lots of all names of the buyer count, and each leaves the account of its own.
 
         MoveRefused: there is not enough. ReferenceReused: the reference has spent something else.
         """
@@ -142,7 +144,7 @@ class Wallets:
             return await give_back(conn, self._book, ref, amount, now, refund_ref)
 
     async def balance(self, conn: Connection, buyer: Buyer) -> tuple[Standing, ...]:
-        """What stands in the buyer's wallet, by currency; what time has done since the last sweep is not."""
+        """What stands under all the buyer's names, by currency; what time has done since a sweep is not."""
         return tuple(
             Standing(*(Money(int(row[column]), row["currency"]) for column in _COLUMNS))
             for row in await conn.fetch(_BALANCES, buyer.buyer_id)
@@ -173,7 +175,7 @@ async def spend_lots(
     if not asked.ref.strip():
         raise InvalidInput("what is spent needs a reference that comes once, such as the number of an order")
     async with conn.transaction():
-        await book.hold(conn, asked.buyer.buyer_id, now)
+        names = await book.hold_person(conn, asked.buyer.buyer_id, now)
         known = await conn.fetchrow(_FIND_SPEND, asked.programme, asked.ref)
         if known is not None:
             if known["request_hash"] != asked.request_hash:
@@ -181,7 +183,7 @@ async def spend_lots(
             amount = Money(known["amount_minor"], known["currency"])
             points = 0 if asked.programme == MONEY else known["units"]
             return Spent(known["spend_id"], amount, again=True, points=points), None
-        lots = await book.open_lots(conn, asked.buyer.buyer_id, asked.programme, asked.currency)
+        lots = await book.open_lots(conn, names, asked.programme, asked.currency)
         uses = spend(lots, asked.units, asked.to)
         if uses is None:
             raise _short(asked, sum(lot.units_left for lot in lots if lot.vested))

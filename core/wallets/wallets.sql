@@ -27,7 +27,7 @@ FROM added
 RETURNING lot_id
 
 -- name: open_lots
--- What is left of a buyer's lots. Only what was closed needs to know what it was spent on: see whole_lot.
+-- What is left of the lots of a person's names. Only what was closed needs to know what it was spent on: see whole_lot.
 SELECT lot.lot_id, buyer.buyer_id, buyer.name AS buyer, lot.programme, lot.currency, lot.units, lot.amount_minor,
     lot.cost_party, lot.cost_name, lot.cost_purpose, lot.vests_at, lot.expires_at, wallet_open.vested,
     wallet_open.units_left, wallet_open.amount_left_minor,
@@ -35,7 +35,7 @@ SELECT lot.lot_id, buyer.buyer_id, buyer.name AS buyer, lot.programme, lot.curre
 FROM wallet_open
 JOIN wallet_lot lot ON lot.lot_id = wallet_open.lot_id
 JOIN buyer ON buyer.buyer_id = wallet_open.buyer_id
-WHERE wallet_open.buyer_id = $1::bigint
+WHERE wallet_open.buyer_id = ANY ($1::bigint[])
     AND wallet_open.programme = $2::text
     AND wallet_open.currency = $3::text
 ORDER BY lot.lot_id
@@ -154,15 +154,21 @@ WHERE spend.programme = '' AND spend.ref = $1::text
 SELECT buyer_id FROM wallet_spend WHERE programme = '' AND ref = $1::text
 
 -- name: balances
--- What a buyer has of money in each currency, and owes.
-WITH standing AS (
+-- What a person has of money in each currency under all his names, and owes.
+WITH name AS MATERIALIZED (
+    SELECT known.buyer_id FROM names_of(person_of($1::bigint)) known
+),
+standing AS (
     SELECT currency, sum(amount_left_minor) FILTER (WHERE vested) AS usable_minor,
         sum(amount_left_minor) FILTER (WHERE NOT vested) AS pending_minor, 0 AS owed_minor
     FROM wallet_open
-    WHERE buyer_id = $1::bigint AND programme = ''
+    WHERE buyer_id IN (SELECT buyer_id FROM name) AND programme = ''
     GROUP BY currency
     UNION ALL
-    SELECT currency, 0, 0, sum(amount_minor) FROM wallet_claim WHERE buyer_id = $1::bigint GROUP BY currency
+    SELECT currency, 0, 0, sum(amount_minor)
+    FROM wallet_claim
+    WHERE buyer_id IN (SELECT buyer_id FROM name)
+    GROUP BY currency
 )
 SELECT currency, coalesce(sum(usable_minor), 0)::bigint AS usable_minor,
     coalesce(sum(pending_minor), 0)::bigint AS pending_minor, coalesce(sum(owed_minor), 0)::bigint AS owed_minor

@@ -52,7 +52,7 @@ def show(
     for each in found.standings:
         worth = amount(each.worth_minor, each.currency)
         say(f"{each.programme}: {each.usable} points to redeem, {each.pending} pending, worth {worth}")
-    show_lots(found.lots)
+    show_lots(found.lots, found.buyer)
 
 
 def _fields(found: PointsView) -> dict[str, object]:

@@ -47,7 +47,7 @@ def show(session: Session, buyer: str, closed: bool, limit: int, as_json: bool) 
         usable, pending = amount(each.usable_minor, each.currency), amount(each.pending_minor, each.currency)
         owed = f", owes us {amount(each.owed_minor, each.currency)}" if each.owed_minor else ""
         say(f"{found.buyer}: {usable} to spend, {pending} pending{owed}")
-    show_lots(found.lots)
+    show_lots(found.lots, found.buyer)
 
 
 async def _show(session: Session, buyer: str, closed: bool, limit: int) -> WalletView:
@@ -55,14 +55,15 @@ async def _show(session: Session, buyer: str, closed: bool, limit: int) -> Walle
         return await wallet_of(conn, await find_buyer(conn, buyer), closed=closed, limit=limit)
 
 
-def show_lots(lots: tuple[LotView, ...]) -> None:
-    """Lots as a table, each followed by what happened to it."""
+def show_lots(lots: tuple[LotView, ...], buyer: str) -> None:
+    """Lots as a table, each followed by what happened to it; those of a person's other names say whose."""
     numbers = ["points", "credited", "left"]
     table = Cells("lot", "state", *numbers, "at", "vests", "expires", "why", right=numbers)
     for lot in lots:
         left = amount(lot.left_minor, lot.currency)
         points = None if lot.points is None else f"{lot.points_left}/{lot.points}"
-        why = f"{lot.source_kind} {lot.source_ref}"
+        under = f" ({lot.buyer})" if lot.buyer != buyer else ""
+        why = f"{lot.source_kind} {lot.source_ref}{under}"
         credited = amount(lot.amount_minor, lot.currency)
         table.add(
             lot.lot_id, lot.state, points, credited, left, lot.credited_at, lot.vests_at, lot.expires_at, why
