@@ -153,7 +153,7 @@ _PLACES = {
     ),
     "buyers": Place(
         "scheduler.cli.buyers:buyers",
-        "Show buyers and who brought them, and say which names are one person.",
+        "Show buyers, who brought them, and which names are one person.",
     ),
     "segments": Place(
         "scheduler.cli.segments:segments", "Show which buyers belong together, and keep lists of them."
