@@ -11,11 +11,14 @@ from core.buyers.buyers import find_buyer
 from core.db.pool import Connection, Pool
 from core.db.queries import load_queries
 from core.errors import UnknownChannel
+from core.money.booking import Booker
 from core.money.money import Money
+from core.wallets.book import LotBook
 from core.wallets.lots import Account, LotId, Source
 from core.wallets.points import Points, Redeemed
 from core.wallets.programmes import Programme
 from core.wallets.wallets import Spent, Wallets
+from core.wallets.writing_off import WrittenOff, write_off
 
 _KNOWS_CHANNEL = load_queries("core.wallets", "desk.sql")["knows_channel"]
 
@@ -36,7 +39,8 @@ class WalletDesk:
 
     def __init__(self, pool: Pool, programmes: Mapping[str, Programme], now: Callable[[], datetime]) -> None:
         self._pool = pool
-        self._wallets = Wallets(pool)
+        self._booker = Booker(pool)
+        self._wallets = Wallets(pool, self._booker)
         self._points = Points(pool, programmes)
         self._now = now
 
@@ -95,6 +99,19 @@ class WalletDesk:
             lot_id = await self._wallets.give_back(conn, ref, amount, now, refund_ref=refund_ref)
             await _note(conn, now, by, "wallet.give_back", f"{ref}: {amount}, {refund_ref}")
         return lot_id
+
+    async def write_off(
+        self, buyer: str, by: ByHand, *, currency: str | None = None
+    ) -> tuple[WrittenOff, ...]:
+        """Make what a buyer owes and will never pay a loss of ours; all of it, or that of a currency."""
+        now = self._now()
+        async with self._pool.acquire() as conn, conn.transaction():
+            who = await find_buyer(conn, buyer)
+            book = LotBook(self._pool, self._booker)
+            done = await write_off(conn, book, self._booker, who, now, currency)
+            for each in done:
+                await _note(conn, now, by, "wallet.write_off", f"{each.buyer}: {each.amount}")
+        return done
 
     async def redeem(self, buyer: str, programme: str, points: int, by: ByHand, *, ref: str) -> Redeemed:
         """Turn points into money in the wallet."""

@@ -10,6 +10,7 @@ from core.views.wallets import Expiring, LotView, WalletView, expiring, wallet_o
 from core.wallets.desk import GOODWILL, ByHand, WalletDesk
 from core.wallets.lots import LotId
 from core.wallets.wallets import Spent
+from core.wallets.writing_off import WrittenOff
 from scheduler.cli.options import json_option, reason_option
 from scheduler.cli.output import Cells, amount, print_json, say
 from scheduler.cli.session import Session, pass_session
@@ -242,3 +243,39 @@ def take_back(
 async def _take_back(session: Session, lot_id: LotId, size: Money, by: ByHand) -> Money:
     async with open_core(session.settings()) as core:
         return await WalletDesk(core.pool, programmes(core.settings), utc_now).take_back(lot_id, size, by)
+
+
+@wallets.command("write-off")
+@_buyer
+@click.option("--currency", help="Only what is owed in it; otherwise all.")
+@reason_option
+@json_option
+@pass_session
+def write_off(session: Session, buyer: str, currency: str | None, reason: str, as_json: bool) -> None:
+    """Write off what a buyer owes and will never pay: it becomes a loss of ours.
+
+    JSON: {"written_off": [{"buyer", "amount_minor", "currency", "transaction_id"}]}.
+    """
+    done = session.drive(_write_off(session, buyer, ByHand(session.actor, reason), currency))
+    if as_json:
+        told = [
+            {
+                "buyer": each.buyer,
+                "amount_minor": each.amount.amount_minor,
+                "currency": each.amount.currency,
+                "transaction_id": each.transaction_id,
+            }
+            for each in done
+        ]
+        print_json({"written_off": told})
+        return
+    for each in done:
+        say(f"{each.buyer}: {each.amount} are written off, and owed no more")
+
+
+async def _write_off(
+    session: Session, buyer: str, by: ByHand, currency: str | None
+) -> tuple[WrittenOff, ...]:
+    async with open_core(session.settings()) as core:
+        desk = WalletDesk(core.pool, programmes(core.settings), utc_now)
+        return await desk.write_off(buyer, by, currency=currency)

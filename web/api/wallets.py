@@ -176,7 +176,7 @@ async def show_wallet(call: Call) -> WalletView:
     """A buyer's money."""
     query = call.query(WalletQuery)
     async with call.services.pool.acquire() as conn:
-        buyer = await find_buyer(conn, _name(call))
+        buyer = await find_buyer(conn, buyer_name(call))
         return await wallet_of(conn, buyer, closed=query.closed, before=query.before, limit=query.limit)
 
 
@@ -184,7 +184,7 @@ async def show_points(call: Call) -> PointsView:
     """A buyer's points."""
     query = call.query(PointsQuery)
     async with call.services.pool.acquire() as conn:
-        buyer = await find_buyer(conn, _name(call))
+        buyer = await find_buyer(conn, buyer_name(call))
         return await points_of(
             conn, buyer, query.programme, closed=query.closed, before=query.before, limit=query.limit
         )
@@ -208,15 +208,15 @@ async def spend(call: Call) -> SpentAnswer:
     body = call.body(SpendBody)
     amount = Money.parse(body.amount, body.currency)
     by = ByHand(call.token.name, body.reason)
-    spent = await _desk(call).spend(_name(call), amount, by, ref=body.ref, channel=body.channel)
+    spent = await desk_of(call).spend(buyer_name(call), amount, by, ref=body.ref, channel=body.channel)
     return SpentAnswer(spent.spend_id, spent.amount.amount_minor, spent.amount.currency, spent.again)
 
 
 async def credit(call: Call) -> LotAnswer:
     """Money given by hand."""
     body = call.body(CreditBody)
-    lot_id = await _desk(call).credit(
-        _name(call),
+    lot_id = await desk_of(call).credit(
+        buyer_name(call),
         Money.parse(body.amount, body.currency),
         ByHand(call.token.name, body.reason),
         ref=body.ref,
@@ -230,7 +230,7 @@ async def take_back(call: Call) -> TakenBackAnswer:
     """Money taken back by hand."""
     body, lot_id = call.body(TakeBackBody), _lot_id(call)
     by = ByHand(call.token.name, body.reason)
-    owed = await _desk(call).take_back(lot_id, Money.parse(body.amount, body.currency), by)
+    owed = await desk_of(call).take_back(lot_id, Money.parse(body.amount, body.currency), by)
     return TakenBackAnswer(lot_id, owed.amount_minor, owed.currency)
 
 
@@ -239,14 +239,14 @@ async def give_back(call: Call) -> LotAnswer:
     body = call.body(GiveBackBody)
     amount = Money.parse(body.amount, body.currency)
     by = ByHand(call.token.name, body.reason)
-    return LotAnswer(await _desk(call).give_back(body.ref, amount, by, refund_ref=body.refund_ref))
+    return LotAnswer(await desk_of(call).give_back(body.ref, amount, by, refund_ref=body.refund_ref))
 
 
 async def redeem(call: Call) -> RedeemedAnswer:
     """Points become money in the wallet."""
     body = call.body(RedeemBody)
     by = ByHand(call.token.name, body.reason)
-    done = await _desk(call).redeem(_name(call), body.programme, body.points, by, ref=body.ref)
+    done = await desk_of(call).redeem(buyer_name(call), body.programme, body.points, by, ref=body.ref)
     return RedeemedAnswer(
         done.points, done.amount.amount_minor, done.amount.currency, done.lot_id, done.again
     )
@@ -256,14 +256,16 @@ async def reward_task(call: Call) -> LotAnswer:
     """Points for a task."""
     body = call.body(TaskBody)
     by = ByHand(call.token.name, body.reason)
-    return LotAnswer(await _desk(call).task(_name(call), body.programme, body.task, by, ref=body.ref))
+    return LotAnswer(await desk_of(call).task(buyer_name(call), body.programme, body.task, by, ref=body.ref))
 
 
-def _name(call: Call) -> str:
+def buyer_name(call: Call) -> str:
+    """The buyer that an address names."""
     return f"{call.path('channel')}/{call.path('ref')}"
 
 
-def _desk(call: Call) -> WalletDesk:
+def desk_of(call: Call) -> WalletDesk:
+    """Where buyers' money is moved by hand."""
     return WalletDesk(call.services.pool, call.services.programmes, call.services.now)
 
 
