@@ -10,7 +10,7 @@ demo: $(VENV)/.run
 	$(BIN)/consignd demo
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 20 --durations-min 5
 
 check: lint types contracts test
 

@@ -20,6 +20,7 @@ from core.types import LineRef, ListingRef, OrderRef, OrderState
 PRICE_MINOR = 2000
 _HASH = b"x" * 32
 _NUMBERS = itertools.count(1)
+_WAKE_SECONDS = 0.0005
 # Whose codes they are, which the product knows from having opened them.
 _OWNERS = {1: (("owner", 1),)}
 
@@ -153,14 +154,16 @@ async def open_loop(seller: Seller, offered_per_second: float, seconds: float) -
         await seller.sell()
         took.append(time.perf_counter() - due)
 
-    started = due = time.perf_counter()
+    started = time.perf_counter()
+    due = started + rng.expovariate(offered_per_second)
     while due < started + seconds:
-        due += rng.expovariate(offered_per_second)
-        if (early := due - time.perf_counter()) > 0:
-            await asyncio.sleep(early)
-        task = asyncio.create_task(sale(due))
-        running.add(task)
-        task.add_done_callback(running.discard)
+        # All that have come due since are begun together: to wake for each would cost what a sale may cost.
+        await asyncio.sleep(_WAKE_SECONDS)
+        while due <= time.perf_counter():
+            task = asyncio.create_task(sale(due))
+            running.add(task)
+            task.add_done_callback(running.discard)
+            due += rng.expovariate(offered_per_second)
     await asyncio.gather(*running)
     elapsed = time.perf_counter() - started
     took.sort()
