@@ -130,7 +130,7 @@ _PLACES = {
     ),
     "settlements": Place(
         "scheduler.cli.settlements_group:settlements",
-        "Settle what consignors, referrers and others are owed: draw up, approve, pay, state.",
+        "Settle what consignors, referrers and others are owed.",
     ),
     "discrepancies": Place(
         "scheduler.cli.discrepancies:discrepancies",
@@ -138,7 +138,7 @@ _PLACES = {
     ),
     "campaigns": Place(
         "scheduler.cli.campaigns:campaigns",
-        "Campaigns: what buyers and referrers get back, and why; publish and stop them.",
+        "Campaigns: what buyers and referrers get back, within a budget and until an end.",
     ),
     "splits": Place("scheduler.cli.splits:splits", "Look at split plans: who gets what of a sale."),
     "budgets": Place(
@@ -156,23 +156,14 @@ _PLACES = {
         "Show buyers, who brought them, and which names are one person.",
     ),
     "segments": Place(
-        "scheduler.cli.segments:segments", "Show which buyers belong together, and keep lists of them."
+        "scheduler.cli.segments:segments",
+        "Segments of buyers, as [segments.NAME] of the settings says; and lists that people keep.",
     ),
-    "wallets": Place(
-        "scheduler.cli.wallets:wallets", "Show and move what buyers have in their wallets, lot by lot."
-    ),
-    "coupons": Place(
-        "scheduler.cli.coupons_group:coupons", "Show, issue and take back coupons, and what series cost."
-    ),
-    "points": Place(
-        "scheduler.cli.points:points", "Show buyers' points and what they are worth; reward and redeem."
-    ),
-    "groups": Place(
-        "scheduler.cli.groups:groups", "Show groups that buy together, end them, and settle owed refunds."
-    ),
-    "flash": Place(
-        "scheduler.cli.flash:flash", "Show flash sales: sold and left, and what one will show when."
-    ),
+    "wallets": Place("scheduler.cli.wallets:wallets", "Show and move what buyers have in their wallets."),
+    "coupons": Place("scheduler.cli.coupons_group:coupons", "Show, issue and take back coupons."),
+    "points": Place("scheduler.cli.points:points", "Show and move buyers' points."),
+    "groups": Place("scheduler.cli.groups:groups", "Show groups that buy together, and end them."),
+    "flash": Place("scheduler.cli.flash:flash", "Show flash sales, the windows of [price]."),
     "keys": Place("scheduler.cli.keys:keys", "Show and rotate the keys that seal the codes."),
     "connectors": Place(
         "scheduler.cli.connectors:connectors", "Show the installed connectors, or start a new one."
