@@ -232,8 +232,12 @@ def _soonest(lot: Lot) -> tuple[bool, datetime, LotId]:
 def take_back(lot: Lot, units: int) -> tuple[list[Use], TakenBack]:
     """What is left goes back first, then what was spent becomes a claim; what had expired is gone already.
 
-    MoveRefused: more than was credited and not taken back before.
+    MoveRefused: more than was credited and not taken back before; or it was the buyer's already, as points.
     """
+    if lot.cost[0] == "buyer":
+        raise MoveRefused(
+            f"lot {lot.lot_id} was redeemed from points: take back the points, by the lot they came of"
+        )
     most = lot.units - lot.back_units - lot.claimed_units
     if units > most:
         raise MoveRefused(f"lot {lot.lot_id}: {most} of {lot.units} units can be taken back, not {units}")

@@ -38,6 +38,15 @@ async def _know_a_buyer(dsn: str) -> None:
         await conn.close()
 
 
+async def _know_another(dsn: str) -> None:
+    conn = await asyncpg.connect(dsn)
+    try:
+        channel_id = await conn.fetchval("SELECT channel_id FROM channel WHERE name = 'shop'")
+        await known_buyers(conn, [(ChannelId(channel_id), "u-2")], datetime.now(UTC))
+    finally:
+        await conn.close()
+
+
 @pytest.fixture
 def shop(house: House) -> House:
     """A house in which one buyer is known."""
@@ -141,3 +150,43 @@ def test_what_is_wrong_is_said_with_its_cure(shop: House) -> None:
     assert "--programme with one of stars, moons" in shop.run(
         *both, "points", "redeem", BUYER, "10", *why
     ).stderr  # fmt: skip
+
+
+def test_joined_names_show_and_spend_one_wallet(shop: House) -> None:
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+        runner.run(_know_another(shop.dsn))
+    for name, ref in (("u-1", "one"), ("u-2", "two")):
+        give = (
+            "wallets",
+            "credit",
+            f"shop/{name}",
+            "3.00",
+            *EUR,
+            "--ref",
+            ref,
+            "--reason",
+            "a slow delivery",
+        )
+        assert shop.json(*give)["lot_id"]
+    assert shop.run("buyers", "join", BUYER, "shop/u-2", "--reason", "one mail address").exit_code == 0
+    wallet = shop.json("wallets", "show", "shop/u-2")
+    assert [each["usable_minor"] for each in wallet["standings"]] == [600]
+    assert [lot["buyer"] for lot in wallet["lots"]] == ["shop/u-2", "shop/u-1"]
+    assert "(shop/u-2)" in shop.run("wallets", "show", BUYER).stdout
+    spend = (
+        "wallets",
+        "spend",
+        BUYER,
+        "5.00",
+        *EUR,
+        "--ref",
+        "order 1",
+        "--reason",
+        "his order",
+        "--paid-out",
+    )
+    assert shop.json(*spend)["amount_minor"] == 500
+    parted = shop.run("buyers", "part", "shop/u-2", "--reason", "two after all")
+    assert parted.exit_code == 0
+    assert [each["usable_minor"] for each in shop.json("wallets", "show", "shop/u-2")["standings"]] == [100]
+    assert shop.json("wallets", "show", BUYER)["standings"] == []

@@ -321,3 +321,15 @@ async def test_what_all_points_are_worth_is_told_by_programme_and_month(pool: Po
         ("stars", 200, 100)
     ]
     assert [(lot.points, lot.points_left, lot.state) for lot in view.lots] == [(400, 200, "usable")]
+
+
+async def test_money_that_was_points_is_taken_back_as_points(pool: Pool) -> None:
+    card = await open_purse(pool, "u-1", {"stars": Programme("stars", "EUR", Fraction(1), Fraction(1))})
+    earned = await card.earn(100)
+    redeemed = await card.redeem(60)
+    with pytest.raises(MoveRefused, match="was redeemed from points: take back the points"):
+        await card.take_back(redeemed.lot_id, 60)
+    told = await card.take_points(earned, 100)
+    assert (told.left_points, told.claimed_points) == (40, 60)
+    assert await card.standing() == (60, 0, 60)
+    assert (await card.balanced()).ok
