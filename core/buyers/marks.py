@@ -15,11 +15,12 @@ from core.codes.vault import Vault
 from core.db.pool import Connection
 from core.db.queries import load_queries
 from core.errors import InvalidInput
-from core.types import CodePayload, MarkKind, ToldMark
+from core.types import BuyerId, CodePayload, MarkKind, ToldMark
 
 _SQL = load_queries("core.buyers", "marks.sql")
 _NOTE_MARKS = _SQL["note_marks"]
 _MARKS_OF_PERSON = _SQL["marks_of_person"]
+_MARKS_OF_PEOPLE = _SQL["marks_of_people"]
 _SWEEP_MARKS = _SQL["sweep_marks"]
 _FORGET_MARKS = _SQL["forget_marks"]
 
@@ -94,6 +95,12 @@ async def marks_of(conn: Connection, buyer: Buyer) -> frozenset[Mark]:
     """All marks that a person left, under any of his names."""
     rows = await conn.fetch(_MARKS_OF_PERSON, buyer.buyer_id)
     return frozenset(Mark(MarkKind(row["kind"]), row["hash"]) for row in rows)
+
+
+async def marks_of_people(conn: Connection, people: Collection[BuyerId]) -> list[tuple[BuyerId, Mark]]:
+    """All marks that these people left; each by the name under which a person is known today."""
+    rows = await conn.fetch(_MARKS_OF_PEOPLE, sorted(people)) if people else []
+    return [(BuyerId(row["person_id"]), Mark(MarkKind(row["kind"]), row["hash"])) for row in rows]
 
 
 async def sweep_marks(conn: Connection, seen_before: datetime) -> int:

@@ -13,6 +13,12 @@ SELECT DISTINCT mark.kind, mark.hash
 FROM names_of(person_of($1::bigint)) name
 JOIN buyer_mark mark ON mark.buyer_id = name.buyer_id
 
+-- name: marks_of_people
+SELECT DISTINCT asked.person_id, mark.kind, mark.hash
+FROM unnest($1::bigint[]) asked(person_id)
+CROSS JOIN LATERAL names_of(asked.person_id) name
+JOIN buyer_mark mark ON mark.buyer_id = name.buyer_id
+
 -- name: sweep_marks
 DELETE FROM buyer_mark
 WHERE (buyer_id, kind, hash) IN (

@@ -4,25 +4,23 @@ What there is to do is read from the journal itself: sales and refunds, in the o
 written, up to the horizon below which nothing more can come (see `core.money.journal.sealing`). The cursor
 moves in the transaction that grants, so a killed daemon leaves a batch as it was, and two never grant twice.
 Orders are decided one after the other in that order, each with what came before it, so where a batch is cut
-makes no difference. The sale itself knows nothing of it.
+makes no difference; they are read and written many at once. The sale itself knows nothing of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import structlog
 
-from core.campaigns.campaign import PaysKind, Reward
-from core.campaigns.deciding import Granted, History, Refused, Why, decide
 from core.campaigns.facts import Judged, read_orders
-from core.campaigns.guards import guard
-from core.campaigns.history import note_counted, note_granted, read_history, read_marks
+from core.campaigns.giving import give, refuse
 from core.campaigns.late import OF_ONE_ORDER, Late, Work, done_late, due_late, keep_late
-from core.campaigns.paying import Payer, Payment
+from core.campaigns.paying import Payer
 from core.campaigns.publishing import Version, read_versions, versions_for
+from core.campaigns.standing import Asking
 from core.campaigns.taking_back import take_back
 from core.db.pool import Connection, Pool, Record
 from core.db.queries import load_queries
@@ -41,19 +39,12 @@ _EARLIER_CURSOR = _SQL["earlier_cursor"]
 _DROP_CURSOR = _SQL["drop_cursor"]
 _DECIDED = _SQL["decided"]
 _BUYERS_OF_GRANTS = _SQL["buyers_of_grants"]
-_ADD_GRANT = _SQL["add_grant"]
-_ADD_PARTS = _SQL["add_parts"]
-_ADD_REFUSAL = _SQL["add_refusal"]
+_REFUNDED_ORDERS = _SQL["refunded_orders"]
 
 EVENTS_AT_ONCE = 200
 _BEFORE_ANY_ID = -1
 _NOT_PAID = "not_paid"
 _LARGEST = 2**63 - 1
-# What no history can change: then none is read.
-_PLAIN = frozenset(
-    {Why.CURRENCY, Why.CONDITION, Why.MINIMUM, Why.OWN_RING, Why.COST_UNKNOWN, Why.WORTH_UNKNOWN}
-)
-
 _log = structlog.get_logger()
 
 
@@ -74,12 +65,31 @@ class _Batch:
     versions: Sequence[Version]
     orders: dict[OrderId, Judged]
     decided: set[tuple[OrderId, str, str]]
-    # In a stretch of the past, what was refunded since is not to be read again.
-    earlier: bool
+    # Orders that were decided about; only those have anything to give back.
+    answered: set[OrderId]
+    # In a stretch of the past: whose refunds were read before, and are not read again.
+    refunded: set[OrderId]
     late: Sequence[Late] = ()
+    # What is to be decided next, by order.
+    asked: list[list[Asking]] = field(default_factory=list)
+    failed: set[OrderId] = field(default_factory=set)
     granted: int = 0
     refused: int = 0
     taken_back: int = 0
+
+    def ask(self, judged: Judged) -> None:
+        """Have an order decided about, by all campaigns that have not done so."""
+        facts, asked = judged.facts, []
+        order_id = OrderId(facts.order_id)
+        for version in versions_for(self.versions, facts.sold_at, facts.delivered_at):
+            for reward in version.campaign.rewards:
+                key = (order_id, version.campaign.name, reward.rule.name)
+                if key not in self.decided:
+                    self.decided.add(key)
+                    asked.append(Asking(version, reward, judged))
+        self.answered.add(order_id)
+        if asked:
+            self.asked.append(asked)
 
 
 class Granting:
@@ -155,11 +165,15 @@ class Granting:
         for event in events:
             order_id = OrderId(event["order_id"])
             if event["kind"] == "refund":
-                await self._take_back(conn, batch, order_id, event["written_in"], now)
+                if order_id in batch.answered:
+                    await self._give(conn, batch, now)
+                    await self._take_back(conn, batch, order_id, event["written_in"], now)
             elif order_id in batch.orders:
-                await self._give(conn, batch, batch.orders.pop(order_id), now)
-                if earlier:
+                batch.ask(batch.orders.pop(order_id))
+                if order_id in batch.refunded:
+                    await self._give(conn, batch, now)
                     await self._take_back(conn, batch, order_id, _LARGEST, now)
+        await self._give(conn, batch, now)
         for late in batch.late:
             await self._again(conn, batch, late, now)
         more = len(events) == limit
@@ -196,17 +210,68 @@ class Granting:
         buyers = {BuyerId(row["buyer_id"]) for row in await conn.fetch(_BUYERS_OF_GRANTS, touched)}
         buyers |= {judged.buyer.buyer_id for judged in orders.values() if judged.buyer is not None}
         await lock_buyers(conn, buyers)
-        return _Batch(versions, orders, decided, earlier, late)
+        refunded = await conn.fetch(_REFUNDED_ORDERS, touched) if earlier else []
+        return _Batch(
+            versions,
+            orders,
+            decided,
+            {order_id for order_id, *_ in decided},
+            {OrderId(row["order_id"]) for row in refunded},
+            late,
+        )
 
-    async def _give(self, conn: Connection, batch: _Batch, judged: Judged, now: datetime) -> bool:
-        """Decide about one order; whether that went well. What did not is kept, and the others go on."""
+    async def _give(self, conn: Connection, batch: _Batch, now: datetime) -> None:
+        """Decide about the orders that wait for it, in their order."""
+        asked, batch.asked = batch.asked, []
+        if asked:
+            await self._give_orders(conn, batch, asked, now)
+
+    async def _give_orders(
+        self, conn: Connection, batch: _Batch, asked: Sequence[Sequence[Asking]], now: datetime
+    ) -> None:
+        """All at once; where that fails by halves, until the order that it fails for stands alone."""
+        askings = [asking for of_order in asked for asking in of_order]
         try:
             async with conn.transaction():
-                await self._decide(conn, batch, judged, now)
+                granted = await give(conn, self._payer, askings, now)
+        except OF_ONE_ORDER:
+            half = len(asked) // 2
+            if half:
+                await self._give_orders(conn, batch, asked[:half], now)
+                await self._give_orders(conn, batch, asked[half:], now)
+            else:
+                await self._give_alone(conn, batch, askings, now)
+            return
+        batch.granted += granted
+        batch.refused += len(askings) - granted
+
+    async def _give_alone(
+        self, conn: Connection, batch: _Batch, askings: Sequence[Asking], now: datetime
+    ) -> None:
+        """The rewards of one order, one by one; what fails for no reason of ours is kept for later."""
+        granted = 0
+        order_id = OrderId(askings[0].judged.facts.order_id)
+        try:
+            async with conn.transaction():
+                for asking in askings:
+                    granted += await self._give_one(conn, asking, now)
         except OF_ONE_ORDER as error:
-            await keep_late(conn, OrderId(judged.facts.order_id), Work.GIVE, error, now)
-            return False
-        return True
+            batch.failed.add(order_id)
+            await keep_late(conn, order_id, Work.GIVE, error, now)
+            return
+        batch.granted += granted
+        batch.refused += len(askings) - granted
+
+    async def _give_one(self, conn: Connection, asking: Asking, now: datetime) -> int:
+        """What cannot be paid is refused with the reason."""
+        try:
+            async with conn.transaction():
+                return await give(conn, self._payer, [asking], now)
+        except ConsigndError as error:
+            name, order_id = asking.campaign.name, asking.judged.facts.order_id
+            _log.error("campaign.not_paid", campaign=name, order_id=order_id, error=str(error))
+            await refuse(conn, [(asking, _NOT_PAID, str(error))], now)
+            return 0
 
     async def _take_back(
         self, conn: Connection, batch: _Batch, order_id: OrderId, until: int, now: datetime
@@ -223,143 +288,15 @@ class Granting:
     async def _again(self, conn: Connection, batch: _Batch, late: Late, now: datetime) -> None:
         """Try once more what failed before; what was refunded meanwhile comes back with it."""
         judged = batch.orders.pop(late.order_id, None) if late.work is Work.GIVE else None
-        if judged is not None and not await self._give(conn, batch, judged, now):
-            return
+        if judged is not None:
+            batch.ask(judged)
+            await self._give(conn, batch, now)
+            if late.order_id in batch.failed:
+                return
         if await self._take_back(conn, batch, late.order_id, _LARGEST, now) or late.work is Work.GIVE:
             await done_late(conn, late)
-
-    async def _decide(self, conn: Connection, batch: _Batch, judged: Judged, now: datetime) -> None:
-        facts = judged.facts
-        for version in versions_for(batch.versions, facts.sold_at, facts.delivered_at):
-            for reward in version.campaign.rewards:
-                key = (OrderId(facts.order_id), version.campaign.name, reward.rule.name)
-                if key in batch.decided:
-                    continue
-                batch.decided.add(key)
-                if await self._answer(conn, version, reward, judged, now):
-                    batch.granted += 1
-                else:
-                    batch.refused += 1
-
-    async def _answer(
-        self, conn: Connection, version: Version, reward: Reward, judged: Judged, now: datetime
-    ) -> bool:
-        """Decide and write; whether it was granted. What cannot be paid is refused with the reason."""
-        try:
-            async with conn.transaction():
-                return await self._write(conn, version, reward, judged, now)
-        except ConsigndError as error:
-            _log.error(
-                "campaign.not_paid",
-                campaign=version.campaign.name,
-                order_id=judged.facts.order_id,
-                error=str(error),
-            )
-            await _refuse(conn, version, reward, judged, _NOT_PAID, str(error), now)
-            return False
-
-    async def _write(
-        self, conn: Connection, version: Version, reward: Reward, judged: Judged, now: datetime
-    ) -> bool:
-        campaign, facts, buyer = version.campaign, judged.facts, judged.buyer
-        points = None
-        if buyer is not None:
-            points = await self._payer.terms(conn, reward.pays, buyer, campaign.currency, facts.delivered_at)
-        first = decide(
-            campaign, reward, facts, History(rings=judged.rings), _no_guard, seed=version.seed, points=points
-        )
-        if buyer is None or (isinstance(first, Refused) and first.why in _PLAIN):
-            assert isinstance(first, Refused), "without a buyer nothing is granted"
-            await _refuse(conn, version, reward, judged, first.why, first.reason, now)
-            return False
-        marked = await read_marks(conn, judged, reward.rule.name)
-        history = await read_history(conn, version, reward, judged, marked)
-        answer = decide(campaign, reward, facts, history, guard, seed=version.seed, points=points)
-        if isinstance(answer, Refused):
-            await note_counted(conn, version, reward, judged, answer)
-            await _refuse(conn, version, reward, judged, answer.why, answer.reason, now)
-            return False
-        payment = Payment(
-            campaign=campaign.name,
-            pays=reward.pays,
-            buyer=buyer,
-            beneficiary=answer.beneficiary,
-            currency=campaign.currency,
-            source=f"{campaign.name}/{facts.order_id}/{reward.rule.name}",
-            expires_days=reward.expires_days,
-        )
-        await self._pay(conn, version, reward, judged, answer, payment, now)
-        await note_granted(conn, version, reward, judged, marked, answer)
-        return True
-
-    async def _pay(
-        self,
-        conn: Connection,
-        version: Version,
-        reward: Reward,
-        judged: Judged,
-        granted: Granted,
-        payment: Payment,
-        now: datetime,
-    ) -> None:
-        grant_id: int = await conn.fetchval(
-            _ADD_GRANT,
-            payment.campaign,
-            version.version_id,
-            judged.facts.order_id,
-            reward.rule.name,
-            payment.buyer.buyer_id,
-            str(reward.rule.party),
-            granted.beneficiary,
-            str(reward.pays),
-            granted.amount_minor,
-            payment.currency,
-            granted.given if reward.pays.kind is PaysKind.POINTS else None,
-            granted.base_minor,
-            granted.eligible_minor,
-            list(granted.line_nos),
-            granted.outcome_no,
-            reward.rule.on_refund.value,
-            granted.warning,
-            now,
-        )
-        paid = await self._payer.pay(conn, payment, granted.parts, now)
-        await conn.execute(
-            _ADD_PARTS,
-            grant_id,
-            list(range(1, len(paid) + 1)),
-            [part.amount for part in granted.parts],
-            [part.vests_at for part in granted.parts],
-            [each.vested_at for each in paid],
-            [each.paid_ref for each in paid],
-        )
-
-
-def _no_guard(*_: object) -> str:
-    return ""
 
 
 def _sold_at(event: Record) -> datetime:
     sold_at: datetime = min(event["placed_at"], event["posted_at"])
     return sold_at
-
-
-async def _refuse(
-    conn: Connection,
-    version: Version,
-    reward: Reward,
-    judged: Judged,
-    code: str,
-    reason: str,
-    now: datetime,
-) -> None:
-    await conn.execute(
-        _ADD_REFUSAL,
-        version.campaign.name,
-        version.version_id,
-        judged.facts.order_id,
-        reward.rule.name,
-        str(code),
-        reason,
-        now,
-    )

@@ -48,23 +48,5 @@ SELECT order_id, name, reward FROM campaign_refusal WHERE order_id = ANY ($1::bi
 -- name: buyers_of_grants
 SELECT DISTINCT buyer_id FROM campaign_grant WHERE order_id = ANY ($1::bigint[])
 
--- name: add_grant
-INSERT INTO campaign_grant (
-    name, version_id, order_id, reward, buyer_id, party, beneficiary, pays, amount_minor, currency, points,
-    base_minor, eligible_minor, line_nos, outcome_no, on_refund, warning, granted_at
-)
-VALUES (
-    $1::text, $2::int, $3::bigint, $4::text, $5::bigint, $6::text, $7::text, $8::text, $9::bigint, $10::text,
-    $11::bigint, $12::bigint, $13::bigint, $14::smallint[], $15::smallint, $16::text, $17::text, $18::timestamptz
-)
-RETURNING grant_id
-
--- name: add_parts
-INSERT INTO campaign_part (grant_id, part_no, amount, vests_at, vested_at, paid_ref)
-SELECT $1::bigint, told.part_no, told.amount, told.vests_at, told.vested_at, told.paid_ref
-FROM unnest($2::smallint[], $3::bigint[], $4::timestamptz[], $5::timestamptz[], $6::text[])
-    told(part_no, amount, vests_at, vested_at, paid_ref)
-
--- name: add_refusal
-INSERT INTO campaign_refusal (name, version_id, order_id, reward, code, reason, refused_at)
-VALUES ($1::text, $2::int, $3::bigint, $4::text, $5::text, $6::text, $7::timestamptz)
+-- name: refunded_orders
+SELECT DISTINCT order_id FROM journal_transaction WHERE order_id = ANY ($1::bigint[]) AND kind = 'refund'

@@ -2,92 +2,115 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
 
-from core.buyers.marks import marks_of
-from core.campaigns.campaign import Reward
-from core.campaigns.deciding import Granted, History, Refused, Use, beneficiary_of
-from core.campaigns.facts import Judged
-from core.campaigns.publishing import Version
+from core.buyers.marks import marks_of_people
+from core.campaigns.deciding import Granted, Refused, Use
+from core.campaigns.standing import Asking, CounterKey, Standing, UseKey, counts, given_of
+from core.db.arrays import int_array
 from core.db.pool import Connection
 from core.db.queries import load_queries
 from core.money.plans.facts import Counted
-from core.money.plans.periods import period_start
-from core.money.plans.rules import Per
+from core.types import BuyerId
 
 _SQL = load_queries("core.campaigns", "history.sql")
-_STANDING = _SQL["standing"]
+_SPENT = _SQL["spent"]
+_SPENT_ON = _SQL["spent_on"]
+_OF_ORDERS = _SQL["of_orders"]
+_OF_PEOPLE = _SQL["of_people"]
 _USES = _SQL["uses"]
 _COUNTED = _SQL["counted"]
-_ADD_GRANTED = _SQL["add_granted"]
 _ADD_RETURNED = _SQL["add_returned"]
-_ADD_COUNTER = _SQL["add_counter"]
+_ADD_SPENT = _SQL["add_spent"]
+_ADD_DAYS = _SQL["add_days"]
+_ADD_USES = _SQL["add_uses"]
+_ADD_COUNTERS = _SQL["add_counters"]
 _ADD_COUNTED = _SQL["add_counted"]
 
-
-@dataclass(frozen=True, slots=True)
-class Marked:
-    """What tells one buyer from another, for one reward of a campaign: kinds, and marks as text."""
-
-    kinds: tuple[str, ...]
-    marks: tuple[str, ...]
+Answered = Sequence[tuple[Asking, Granted | Refused]]
 
 
-async def read_marks(conn: Connection, judged: Judged, reward: str) -> Marked:
-    """The buyer's account, addresses and devices; each reward is counted for itself."""
-    assert judged.buyer is not None, "nobody is counted without a buyer"
-    found = [("account", f"buyer {judged.person_id}")]
-    for mark in await marks_of(conn, judged.buyer):
-        found.append((str(mark.kind), mark.hash.hex()))
-    found.sort()
-    return Marked(tuple(kind for kind, _ in found), tuple(f"{reward}: {mark}" for _, mark in found))
+async def read_standing(conn: Connection, askings: Sequence[Asking]) -> Standing:
+    """What came before these decisions; whoever reads it holds the turn to grant."""
+    people = {
+        (each.judged.person_id, each.judged.facts.currency)
+        for each in askings
+        if each.judged.person_id is not None
+    }
+    found = Standing(await _marks(conn, {person_id for person_id, _ in people}))
+    names = sorted({asking.campaign.name for asking in askings})
+    for row in await conn.fetch(_SPENT, names):
+        found.spent[row["name"]] = int(row["spent_minor"])
+    for row in await conn.fetch(_SPENT_ON, *_columns({asking.day for asking in askings}, 2)):
+        found.spent_on[row["name"], row["day"]] = int(row["granted_minor"])
+    orders = {asking.judged.facts.order_id for asking in askings}
+    for row in await conn.fetch(_OF_ORDERS, sorted(orders)):
+        found.of_order[row["order_id"], row["currency"]] = int(row["left_minor"])
+    for row in await conn.fetch(_OF_PEOPLE, *_columns(people, 2)):
+        found.of_person[BuyerId(row["person_id"]), row["currency"]] = int(row["left_minor"])
+    keys = {key for asking in askings for key in found.use_keys(asking)}
+    for row in await conn.fetch(_USES, *_columns(keys, 3)) if keys else []:
+        use = Use(row["kind"], row["grants"], int(row["amount_minor"]))
+        found.uses[row["name"], row["kind"], row["mark"]] = use
+    counters = {counter for asking in askings if (counter := asking.counter) is not None}
+    for row in await conn.fetch(_COUNTED, *_columns(counters, 4)) if counters else []:
+        key, numbers = tuple(row)[:4], tuple(row)[4:]
+        found.counted[key] = Counted(*numbers)
+    return found
 
 
-async def read_history(
-    conn: Connection, version: Version, reward: Reward, judged: Judged, marked: Marked
-) -> History:
-    """What came before a decision; whoever reads it holds the turn to grant."""
-    campaign, facts = version.campaign, judged.facts
-    about = (facts.order_id, judged.person_id, facts.currency)
-    standing = await conn.fetchrow(_STANDING, campaign.name, day_of(facts.delivered_at), *about)
-    assert standing is not None, "a published campaign has its row"
-    uses = await conn.fetch(_USES, campaign.name, marked.kinds, marked.marks)
-    counted = Counted()
-    if reward.rule.counts:
-        row = await conn.fetchrow(_COUNTED, *_counter(version, reward, judged))
-        counted = Counted(*row) if row is not None else counted
-    return History(
-        counted=counted,
-        spent_minor=int(standing["spent_minor"]),
-        spent_today_minor=int(standing["today_minor"]),
-        of_order_minor=int(standing["of_order_minor"]),
-        of_buyer_minor=int(standing["of_buyer_minor"]),
-        uses=tuple(Use(row["kind"], row["grants"], int(row["amount_minor"])) for row in uses),
-        rings=judged.rings,
-    )
-
-
-async def note_granted(
-    conn: Connection, version: Version, reward: Reward, judged: Judged, marked: Marked, granted: Granted
-) -> None:
-    """Count what was granted."""
-    name, day = version.campaign.name, day_of(judged.facts.delivered_at)
-    await conn.execute(_ADD_GRANTED, name, day, marked.kinds, marked.marks, granted.amount_minor)
-    await note_counted(conn, version, reward, judged, granted)
-
-
-async def note_counted(
-    conn: Connection, version: Version, reward: Reward, judged: Judged, answer: Granted | Refused
-) -> None:
-    """Count what an order adds to a reward's period, whether or not it got anything."""
-    if not reward.rule.counts or not answer.line_nos:
+async def note_answers(conn: Connection, answered: Answered) -> None:
+    """Count what was decided: in all, by day, for each mark, and over periods."""
+    granted = [(asking, answer) for asking, answer in answered if isinstance(answer, Granted)]
+    if granted:
+        await _note_granted(conn, granted)
+    counted = [(asking, answer) for asking, answer in answered if counts(answer)]
+    rows = [(asking, answer, key) for asking, answer in counted if (key := asking.counter) is not None]
+    if not rows:
         return
-    key, facts = _counter(version, reward, judged), judged.facts
-    taken = answer.given if isinstance(answer, Granted) else 0
-    await conn.execute(_ADD_COUNTER, *key, taken, answer.base_minor, 1)
-    about = (answer.base_minor, answer.eligible_minor, list(answer.line_nos))
-    await conn.execute(_ADD_COUNTED, facts.order_id, *key, *about)
+    sums: dict[CounterKey, list[int]] = {}
+    for _, answer, key in rows:
+        known = sums.setdefault(key, [0, 0, 0])
+        for place, more in enumerate((given_of(answer), answer.base_minor, 1)):
+            known[place] += more
+    await conn.execute(_ADD_COUNTERS, *_columns(((*key, *sums[key]) for key in sums), 7))
+    told = [
+        (
+            asking.judged.facts.order_id,
+            *key,
+            answer.base_minor,
+            answer.eligible_minor,
+            int_array(answer.line_nos),
+        )
+        for asking, answer, key in rows
+    ]
+    await conn.execute(_ADD_COUNTED, *_columns(told, 8))
+
+
+async def _note_granted(conn: Connection, granted: Sequence[tuple[Asking, Granted]]) -> None:
+    spent: Counter[str] = Counter()
+    days: Counter[tuple[str, date]] = Counter()
+    for asking, answer in granted:
+        spent[asking.campaign.name] += answer.amount_minor
+        days[asking.day] += answer.amount_minor
+    times = Counter(asking.day for asking, _ in granted)
+    await conn.execute(_ADD_SPENT, *_columns(spent.items(), 2))
+    await conn.execute(_ADD_DAYS, *_columns(((*day, days[day], times[day]) for day in times), 4))
+
+
+async def note_uses(conn: Connection, standing: Standing, granted: Sequence[tuple[Asking, Granted]]) -> None:
+    """Count what each of the buyers' marks has had."""
+    times: Counter[UseKey] = Counter()
+    amounts: Counter[UseKey] = Counter()
+    for asking, answer in granted:
+        for key in standing.use_keys(asking):
+            times[key] += 1
+            amounts[key] += answer.amount_minor
+    if times:
+        rows = ((*key, times[key], amounts[key]) for key in times)
+        await conn.execute(_ADD_USES, *_columns(rows, 5))
 
 
 async def note_returned(conn: Connection, name: str, day: date, amount_minor: int) -> None:
@@ -106,17 +129,18 @@ async def note_turnover_back(
     turnover_minor: int,
 ) -> None:
     """Take off a period what came back."""
-    await conn.execute(_ADD_COUNTER, name, reward, beneficiary, start, -taken, -turnover_minor, 0)
+    row = (name, reward, beneficiary, start, -taken, -turnover_minor, 0)
+    await conn.execute(_ADD_COUNTERS, *_columns([row], 7))
 
 
-def day_of(moment: datetime) -> date:
-    """The day in UTC, by which budgets are counted."""
-    return moment.astimezone(UTC).date()
+async def _marks(conn: Connection, people: set[BuyerId]) -> dict[BuyerId, tuple[tuple[str, str], ...]]:
+    """Each person's account, addresses and devices: kinds, and marks as text."""
+    found = {person_id: [("account", f"buyer {person_id}")] for person_id in people}
+    for person_id, mark in await marks_of_people(conn, people):
+        found[person_id].append((str(mark.kind), mark.hash.hex()))
+    return {person_id: tuple(sorted(marks)) for person_id, marks in found.items()}
 
 
-def _counter(version: Version, reward: Reward, judged: Judged) -> tuple[str, str, str, datetime]:
-    rule, facts = reward.rule, judged.facts
-    by_tiers = rule.tiers.per if rule.tiers is not None else Per.EVER
-    per = rule.cap.per if rule.cap is not None else by_tiers
-    beneficiary = beneficiary_of(rule, facts)
-    return version.campaign.name, rule.name, beneficiary, period_start(per, facts.sold_at)
+def _columns(rows: Iterable[tuple[object, ...]], width: int) -> list[list[object]]:
+    """Rows in the order of their words, as columns."""
+    return [list(column) for column in zip(*sorted(rows), strict=True)] or [[] for _ in range(width)]

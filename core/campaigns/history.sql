@@ -1,44 +1,58 @@
--- name: standing
--- What the campaign has spent; and of all campaigns, less what came back: for this order, and to this person for orders
--- of his own. Fenced: from the person to his grants.
-SELECT campaign.spent_minor, coalesce(campaign_spend.granted_minor, 0)::bigint AS today_minor, rewards.of_order_minor,
-    rewards.of_buyer_minor
-FROM campaign
-LEFT JOIN campaign_spend ON campaign_spend.name = campaign.name AND campaign_spend.day = $2::date
+-- name: spent
+SELECT name, spent_minor FROM campaign WHERE name = ANY ($1::text[])
+
+-- name: spent_on
+SELECT spend.name, spend.day, spend.granted_minor
+FROM unnest($1::text[], $2::date[]) asked(name, day)
+JOIN campaign_spend spend ON spend.name = asked.name AND spend.day = asked.day
+
+-- name: of_orders
+-- Rewards of all campaigns for these orders, less what came back.
+SELECT given.order_id, given.currency, sum(given.amount_minor - coalesce(back.amount_minor, 0))::bigint AS left_minor
+FROM campaign_grant given
+LEFT JOIN LATERAL (
+    SELECT sum(amount_minor) AS amount_minor FROM campaign_grant_back WHERE grant_id = given.grant_id
+) back ON true
+WHERE given.order_id = ANY ($1::bigint[])
+GROUP BY given.order_id, given.currency
+
+-- name: of_people
+-- Rewards of all campaigns to these people for orders of their own, less what came back. Fenced: from the person to his
+-- grants, never the other way.
+SELECT asked.person_id, asked.currency, given.left_minor
+FROM unnest($1::bigint[], $2::text[]) asked(person_id, currency)
 CROSS JOIN LATERAL (
-    SELECT
-        coalesce(sum(given.left_minor) FILTER (WHERE given.order_id = $3::bigint), 0)::bigint AS of_order_minor,
-        coalesce(sum(given.left_minor) FILTER (WHERE given.party = 'buyer'), 0)::bigint AS of_buyer_minor
-    FROM (
-        SELECT theirs.order_id, theirs.party, theirs.left_minor
-        FROM names_of($4::bigint) name
-        CROSS JOIN LATERAL (
-            SELECT campaign_grant.order_id, campaign_grant.party, campaign_grant.amount_minor - (
-                SELECT coalesce(sum(back.amount_minor), 0)
-                FROM campaign_grant_back back
-                WHERE back.grant_id = campaign_grant.grant_id
-            ) AS left_minor
-            FROM campaign_grant
-            WHERE campaign_grant.buyer_id = name.buyer_id AND campaign_grant.currency = $5::text
-            OFFSET 0
-        ) theirs
-    ) given
-) rewards
-WHERE campaign.name = $1::text
+    SELECT coalesce(sum(theirs.left_minor), 0)::bigint AS left_minor
+    FROM names_of(asked.person_id) name
+    CROSS JOIN LATERAL (
+        SELECT campaign_grant.amount_minor - (
+            SELECT coalesce(sum(back.amount_minor), 0)
+            FROM campaign_grant_back back
+            WHERE back.grant_id = campaign_grant.grant_id
+        ) AS left_minor
+        FROM campaign_grant
+        WHERE campaign_grant.buyer_id = name.buyer_id
+            AND campaign_grant.currency = asked.currency
+            AND campaign_grant.party = 'buyer'
+        OFFSET 0
+    ) theirs
+) given
 
 -- name: uses
-SELECT asked.kind, coalesce(campaign_use.grants, 0) AS grants,
-    coalesce(campaign_use.amount_minor, 0)::bigint AS amount_minor
-FROM unnest($2::text[], $3::text[]) asked(kind, mark)
-LEFT JOIN campaign_use ON campaign_use.name = $1::text
+SELECT campaign_use.name, campaign_use.kind, campaign_use.mark, campaign_use.grants, campaign_use.amount_minor
+FROM unnest($1::text[], $2::text[], $3::text[]) asked(name, kind, mark)
+JOIN campaign_use ON campaign_use.name = asked.name
     AND campaign_use.kind = asked.kind
     AND campaign_use.mark = asked.mark
-ORDER BY asked.kind, asked.mark
 
 -- name: counted
-SELECT taken_minor, turnover_minor, units
-FROM campaign_counter
-WHERE name = $1::text AND reward = $2::text AND beneficiary = $3::text AND period_start = $4::timestamptz
+SELECT counter.name, counter.reward, counter.beneficiary, counter.period_start, counter.taken_minor,
+    counter.turnover_minor, counter.units
+FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[]) asked(name, reward, beneficiary, period_start)
+JOIN campaign_counter counter ON counter.name = asked.name
+    AND counter.reward = asked.reward
+    AND counter.beneficiary = asked.beneficiary
+    AND counter.period_start = asked.period_start
 
 -- name: add_returned
 -- On the day whose budget it was of.
@@ -50,28 +64,34 @@ VALUES ($1::text, $2::date, $3::bigint)
 ON CONFLICT ON CONSTRAINT campaign_spend_key DO UPDATE
 SET returned_minor = campaign_spend.returned_minor + excluded.returned_minor
 
--- name: add_granted
--- The budget, the day, and what each of the buyer's marks has had.
-WITH spent AS (
-    UPDATE campaign SET spent_minor = spent_minor + $5::bigint WHERE name = $1::text
-),
-of_day AS (
-    INSERT INTO campaign_spend (name, day, granted_minor, grants)
-    VALUES ($1::text, $2::date, $5::bigint, 1)
-    ON CONFLICT ON CONSTRAINT campaign_spend_key DO UPDATE
-    SET granted_minor = campaign_spend.granted_minor + excluded.granted_minor,
-        grants = campaign_spend.grants + 1
-)
-INSERT INTO campaign_use (name, kind, mark, grants, amount_minor)
-SELECT $1::text, used.kind, used.mark, 1, $5::bigint
-FROM unnest($3::text[], $4::text[]) used(kind, mark)
-ORDER BY used.kind, used.mark
-ON CONFLICT ON CONSTRAINT campaign_use_key DO UPDATE
-SET grants = campaign_use.grants + 1, amount_minor = campaign_use.amount_minor + excluded.amount_minor
+-- name: add_spent
+UPDATE campaign
+SET spent_minor = campaign.spent_minor + told.amount_minor
+FROM unnest($1::text[], $2::bigint[]) told(name, amount_minor)
+WHERE campaign.name = told.name
 
--- name: add_counter
+-- name: add_days
+INSERT INTO campaign_spend (name, day, granted_minor, grants)
+SELECT told.name, told.day, told.amount_minor, told.grants
+FROM unnest($1::text[], $2::date[], $3::bigint[], $4::int[]) told(name, day, amount_minor, grants)
+ON CONFLICT ON CONSTRAINT campaign_spend_key DO UPDATE
+SET granted_minor = campaign_spend.granted_minor + excluded.granted_minor,
+    grants = campaign_spend.grants + excluded.grants
+
+-- name: add_uses
+-- What each of the buyers' marks has had.
+INSERT INTO campaign_use (name, kind, mark, grants, amount_minor)
+SELECT told.name, told.kind, told.mark, told.grants, told.amount_minor
+FROM unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::bigint[]) told(name, kind, mark, grants, amount_minor)
+ON CONFLICT ON CONSTRAINT campaign_use_key DO UPDATE
+SET grants = campaign_use.grants + excluded.grants,
+    amount_minor = campaign_use.amount_minor + excluded.amount_minor
+
+-- name: add_counters
 INSERT INTO campaign_counter (name, reward, beneficiary, period_start, taken_minor, turnover_minor, units)
-VALUES ($1::text, $2::text, $3::text, $4::timestamptz, $5::bigint, $6::bigint, $7::bigint)
+SELECT told.name, told.reward, told.beneficiary, told.period_start, told.taken_minor, told.turnover_minor, told.units
+FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::bigint[], $6::bigint[], $7::bigint[])
+    told(name, reward, beneficiary, period_start, taken_minor, turnover_minor, units)
 ON CONFLICT ON CONSTRAINT campaign_counter_key DO UPDATE
 SET taken_minor = campaign_counter.taken_minor + excluded.taken_minor,
     turnover_minor = campaign_counter.turnover_minor + excluded.turnover_minor,
@@ -81,6 +101,8 @@ SET taken_minor = campaign_counter.taken_minor + excluded.taken_minor,
 INSERT INTO campaign_counted (
     order_id, name, reward, beneficiary, period_start, turnover_minor, eligible_minor, line_nos
 )
-VALUES (
-    $1::bigint, $2::text, $3::text, $4::text, $5::timestamptz, $6::bigint, $7::bigint, $8::smallint[]
-)
+SELECT told.order_id, told.name, told.reward, told.beneficiary, told.period_start, told.turnover_minor,
+    told.eligible_minor, told.line_nos::smallint[]
+FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::bigint[], $7::bigint[],
+    $8::text[])
+    told(order_id, name, reward, beneficiary, period_start, turnover_minor, eligible_minor, line_nos)

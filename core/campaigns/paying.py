@@ -6,7 +6,7 @@ they are redeemed. What referrers get stands where split plans put it: `held` un
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
@@ -21,15 +21,17 @@ from core.errors import InvalidInput
 from core.money.booking import Booker, Booking, BookingKind
 from core.money.money import Money
 from core.money.posting import Posting
-from core.wallets.lots import LotId, Source, TakenBack
-from core.wallets.points import Points
-from core.wallets.wallets import Wallets
+from core.wallets.lots import MONEY, LotId, Source, TakenBack
+from core.wallets.points import Measured, Points
+from core.wallets.programmes import Programme, level_of
+from core.wallets.wallets import NewLot, Wallets
 
 _SQL = load_queries("core.campaigns", "paying.sql")
 _DUE_PARTS = _SQL["due_parts"]
 _SET_VESTED = _SQL["set_vested"]
 _PARTS_AT_ONCE = 500
 _WHOLE_PERCENT = 100
+_LOTS = frozenset({PaysKind.WALLET, PaysKind.POINTS})
 ACTOR = "campaigns"
 
 
@@ -91,80 +93,85 @@ class Payer:
         self._coupons = coupons
         self._booker = booker
 
-    async def terms(
-        self, conn: Connection, pays: Pays, buyer: Buyer, currency: str, at: datetime
-    ) -> PointTerms | None:
-        """What points come to for this buyer; None where there is no such programme, or none is asked for."""
+    def programme(self, pays: Pays, currency: str) -> Programme | None:
+        """The programme of points that is paid; None where there is no such, or none is asked for."""
         if pays.kind is not PaysKind.POINTS:
             return None
         try:
             programme = self._points.programme(pays.name)
         except InvalidInput:
             return None
-        if programme.currency != currency:
-            return None
-        level = await self._points.level(conn, buyer, pays.name, at)
+        return programme if programme.currency == currency else None
+
+    async def measured(self, conn: Connection, asked: Collection[Measured]) -> dict[Measured, int]:
+        """By what the levels of members are told."""
+        return await self._points.measured(conn, asked)
+
+    def terms(self, programme: Programme, measured: int) -> PointTerms:
+        """What points come to for a buyer of whom so much was measured."""
+        level = level_of(programme, measured)
         return PointTerms(
             lambda points: programme.worth(points).amount_minor, Fraction(level.percent) / _WHOLE_PERCENT
         )
 
     async def pay(
-        self, conn: Connection, payment: Payment, parts: Sequence[Part], now: datetime
-    ) -> list[Paid]:
-        """Pay every part; the same grant again makes nothing new."""
-        if payment.pays.kind is PaysKind.PAYABLE:
-            return await self._owe(conn, payment, parts, now)
-        return [
-            Paid(str(await self._pay_part(conn, payment, number, part, now)), None)
-            for number, part in enumerate(parts, 1)
+        self, conn: Connection, dues: Sequence[tuple[Payment, Sequence[Part]]], now: datetime
+    ) -> list[list[Paid]]:
+        """Pay every part of grants; the same grant again makes nothing new, but for what is payable.
+
+        Money and points are credited at once, and so is posted what referrers get; coupons come one by one.
+        """
+        parts = [(payment, number, part) for payment, given in dues for number, part in enumerate(given, 1)]
+        lots = [each for each in parts if each[0].pays.kind in _LOTS]
+        owed = [each for each in parts if each[0].pays.kind is PaysKind.PAYABLE]
+        news = [self._lot(payment, number, part, now) for payment, number, part in lots]
+        made = await self._wallets.credit_many(conn, news, now) if news else []
+        lot_ids = {new.source: lot_id for new, lot_id in zip(news, made, strict=True)}
+        bookings = [
+            _moved(payment.cost, _referrer(payment, vested=part.vests_at <= now), part.amount, payment)
+            for payment, _, part in owed
         ]
-
-    async def _pay_part(
-        self, conn: Connection, payment: Payment, number: int, part: Part, now: datetime
-    ) -> int:
-        pays, source = payment.pays, payment.part(number)
-        vests_at = part.vests_at if part.vests_at > now else None
-        match pays.kind:
-            case PaysKind.WALLET:
-                usable_at, days = vests_at or now, payment.expires_days
-                return await self._wallets.credit(
-                    conn,
-                    payment.buyer,
-                    Money(part.amount, payment.currency),
-                    now,
-                    source=source,
-                    cost=payment.cost,
-                    vests_at=vests_at,
-                    expires_at=None if days is None else usable_at + timedelta(days=days),
-                )
-            case PaysKind.POINTS:
-                return await self._points.earn(
-                    conn,
-                    payment.buyer,
-                    pays.name,
-                    part.amount,
-                    now,
-                    source=source,
-                    cost=payment.cost,
-                    vests_at=vests_at,
-                )
-            case PaysKind.COUPON:
-                coupons = self._coupons_or_refuse()
-                issued = await coupons.issue(conn, pays.name, payment.buyer, now, source=source)
-                return issued.coupon_id
-            case PaysKind.PAYABLE:
-                raise AssertionError("what is payable is posted for all parts at once")
-
-    async def _owe(
-        self, conn: Connection, payment: Payment, parts: Sequence[Part], now: datetime
-    ) -> list[Paid]:
-        bookings, paid = [], []
-        for part in parts:
-            vested = part.vests_at <= now
-            bookings.append(_moved(payment.cost, _referrer(payment, vested=vested), part.amount, payment))
-            paid.append(Paid(None, now if vested else None))
         await self._booker.post(conn, bookings, now)
+        paid: list[list[Paid]] = []
+        for payment, given in dues:
+            paid.append(
+                [
+                    await self._paid(conn, payment, payment.part(number), part, lot_ids, now)
+                    for number, part in enumerate(given, 1)
+                ]
+            )
         return paid
+
+    async def _paid(
+        self,
+        conn: Connection,
+        payment: Payment,
+        source: Source,
+        part: Part,
+        lot_ids: Mapping[Source, LotId],
+        now: datetime,
+    ) -> Paid:
+        """What a part became; a coupon is issued here."""
+        if payment.pays.kind is PaysKind.PAYABLE:
+            return Paid(None, now if part.vests_at <= now else None)
+        if payment.pays.kind is PaysKind.COUPON:
+            coupons = self._coupons_or_refuse()
+            issued = await coupons.issue(conn, payment.pays.name, payment.buyer, now, source=source)
+            return Paid(str(issued.coupon_id), None)
+        return Paid(str(lot_ids[source]), None)
+
+    def _lot(self, payment: Payment, number: int, part: Part, now: datetime) -> NewLot:
+        source, buyer = payment.part(number), payment.buyer
+        vests_at = part.vests_at if part.vests_at > now else None
+        if payment.pays.kind is PaysKind.POINTS:
+            name, cost = payment.pays.name, payment.cost
+            return self._points.lot(
+                buyer, name, part.amount, now, source=source, cost=cost, vests_at=vests_at
+            )
+        days = payment.expires_days
+        expires_at = None if days is None else (vests_at or now) + timedelta(days=days)
+        amount = Money(part.amount, payment.currency)
+        return NewLot(buyer, MONEY, part.amount, amount, source, payment.cost, vests_at, expires_at)
 
     async def take_back(
         self, conn: Connection, payment: Payment, paid: Paid, amount: int, now: datetime, reason: str

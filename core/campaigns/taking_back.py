@@ -12,9 +12,10 @@ from datetime import datetime
 from core.buyers.buyers import Buyer
 from core.campaigns.campaign import Pays, PaysKind
 from core.campaigns.facts import refunded_lines
-from core.campaigns.history import day_of, note_returned, note_turnover_back
+from core.campaigns.history import note_returned, note_turnover_back
 from core.campaigns.paying import Paid, Payer, Payment
 from core.campaigns.returning import back_of_parts, owed_back
+from core.campaigns.standing import day_of
 from core.db.pool import Connection, Record
 from core.db.queries import load_queries
 from core.money.money import share

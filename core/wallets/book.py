@@ -6,7 +6,7 @@ buyer's lots is written before anything else is decided, so nothing depends on w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -34,8 +34,8 @@ from core.wallets.lots import (
 
 _SQL = load_queries("core.wallets", "wallets.sql")
 _LOCK_BUYERS = _SQL["lock_buyers"]
-_FIND_SOURCE = _SQL["find_source"]
-_ADD_LOT = _SQL["add_lot"]
+_FIND_SOURCES = _SQL["find_sources"]
+_ADD_LOTS = _SQL["add_lots"]
 _OPEN_LOTS = _SQL["open_lots"]
 _DUE_LOTS = _SQL["due_lots"]
 _BUYER_OF_LOT = _SQL["buyer_of_lot"]
@@ -68,6 +68,16 @@ class NewLot:
         if not self.source.kind or not self.source.ref:
             raise InvalidInput("what is credited needs a source, in words that come once: kind and reference")
 
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What comes once: its source, in its programme."""
+        return self.source.kind, self.source.ref, self.programme
+
+    @property
+    def told(self) -> tuple[BuyerId, str, int]:
+        """What the same source must say again."""
+        return self.buyer.buyer_id, self.amount.currency, self.units
+
 
 @dataclass(frozen=True, slots=True)
 class Settled:
@@ -89,10 +99,10 @@ class LotBook:
     def __init__(self, pool: Pool, booker: Booker | None = None) -> None:
         self._booker = booker or Booker(pool)
 
-    async def hold(self, conn: Connection, buyer_id: BuyerId, now: datetime) -> None:
-        """Lock a buyer, and write what time has done to his lots."""
-        await lock_buyers(conn, [buyer_id])
-        await self.settle(conn, [buyer_id], now)
+    async def hold(self, conn: Connection, buyer_ids: Collection[BuyerId], now: datetime) -> None:
+        """Lock buyers, and write what time has done to their lots."""
+        await lock_buyers(conn, buyer_ids)
+        await self.settle(conn, list(buyer_ids), now)
 
     async def hold_person(self, conn: Connection, buyer_id: BuyerId, now: datetime) -> list[BuyerId]:
         """Lock all names of a buyer, and write what time has done to their lots; the names.
@@ -119,32 +129,56 @@ class LotBook:
         return Settled(kinds.count(UseKind.VESTED), kinds.count(UseKind.EXPIRED))
 
     async def add(
-        self, conn: Connection, new: NewLot, now: datetime, paid_by: int | None = None
-    ) -> tuple[LotId, bool]:
-        """The lot of a source, and whether it is new. `paid_by`: the transaction that has posted it already.
+        self, conn: Connection, news: Sequence[NewLot], now: datetime, paid_by: int | None = None
+    ) -> list[LotId]:
+        """The lots of sources, known or made now. `paid_by`: the transaction that has posted them already.
 
-        The buyer is locked. ReferenceReused: the source has credited something else before.
+        The buyers are held. ReferenceReused: a source has credited something else before.
         """
-        known = await conn.fetchrow(_FIND_SOURCE, new.source.kind, new.source.ref, new.programme)
-        if known is not None:
-            told = (known["buyer_id"], known["currency"], known["units"])
-            if told != (new.buyer.buyer_id, new.amount.currency, new.units):
+        asked = {new.key: new for new in reversed(news)}
+        known = await self._known(conn, asked)
+        for new in news:
+            first = asked[new.key]
+            if new.told != (known[new.key][1] if new.key in known else first.told):
                 raise _reused(new.source)
-            return LotId(known["lot_id"]), False
-        posted = paid_by if paid_by is not None else await self._post_credit(conn, new, now)
-        lot_id: int | None = await conn.fetchval(_ADD_LOT, *_columns(new), now, *_times(new, now), posted)
-        if lot_id is None:  # somebody credited it to another buyer while we wrote
-            raise _reused(new.source)
-        if new.programme == MONEY and _vests_at(new, now) is None:
-            await self._set_off(conn, LotId(lot_id), new.buyer.buyer_id, now)
-        return LotId(lot_id), True
+        fresh = [new for new in dict.fromkeys(asked[new.key] for new in news) if new.key not in known]
+        made = await self._make(conn, fresh, now, paid_by) if fresh else {}
+        return [known[new.key][0] if new.key in known else made[new.key] for new in news]
 
-    async def _post_credit(self, conn: Connection, new: NewLot, now: datetime) -> int | None:
-        standing = standing_account(new.buyer.name, new.programme, vested=_vests_at(new, now) is None)
-        postings = moved(new.cost, standing, new.amount.amount_minor, new.amount.currency)
-        usual = BookingKind.REBATE if new.programme == MONEY else BookingKind.POINTS
-        (posted,) = await self._booker.post(conn, [Booking(new.booking or usual, postings)], now)
-        return posted
+    async def _known(
+        self, conn: Connection, asked: Collection[tuple[str, str, str]]
+    ) -> dict[tuple[str, str, str], tuple[LotId, tuple[BuyerId, str, int]]]:
+        """What these sources have credited before, and to whom."""
+        rows = await conn.fetch(_FIND_SOURCES, *map(list, zip(*asked, strict=True))) if asked else []
+        return {
+            (row["source_kind"], row["source_ref"], row["programme"]): (
+                LotId(row["lot_id"]),
+                (BuyerId(row["buyer_id"]), row["currency"], row["units"]),
+            )
+            for row in rows
+        }
+
+    async def _make(
+        self, conn: Connection, fresh: Sequence[NewLot], now: datetime, paid_by: int | None
+    ) -> Mapping[tuple[str, str, str], LotId]:
+        times = [_times(new, now) for new in fresh]
+        posted: list[int | None] = [paid_by] * len(fresh)
+        if paid_by is None:
+            posted = await self._booker.post(conn, [_credit(new, now) for new in fresh], now)
+        columns = map(list, zip(*(_columns(new) for new in fresh), strict=True))
+        rows = await conn.fetch(_ADD_LOTS, *columns, *map(list, zip(*times, strict=True)), posted, now)
+        made = {
+            (row["source_kind"], row["source_ref"], row["programme"]): LotId(row["lot_id"]) for row in rows
+        }
+        for new in fresh:
+            if new.key not in made:  # somebody credited it to another buyer while we wrote
+                raise _reused(new.source)
+        usable = [new for new in fresh if new.programme == MONEY and _vests_at(new, now) is None]
+        owed = await self._owed(conn, [new.buyer.buyer_id for new in usable]) if usable else {}
+        for new in usable:
+            if (new.buyer.buyer_id, new.amount.currency) in owed:
+                await self._set_off(conn, made[new.key], new.buyer.buyer_id, now)
+        return made
 
     async def _set_off(self, conn: Connection, lot_id: LotId, buyer_id: BuyerId, now: datetime) -> None:
         owed = await self._owed(conn, [buyer_id])
@@ -229,6 +263,13 @@ class LotBook:
             [lot.due_at for lot in left],
         )
         await conn.execute(_CLOSE_LOTS, [lot.lot_id for lot in lots.values() if not lot.units_left])
+
+
+def _credit(new: NewLot, now: datetime) -> Booking:
+    standing = standing_account(new.buyer.name, new.programme, vested=_vests_at(new, now) is None)
+    usual = BookingKind.REBATE if new.programme == MONEY else BookingKind.POINTS
+    postings = moved(new.cost, standing, new.amount.amount_minor, new.amount.currency)
+    return Booking(new.booking or usual, postings)
 
 
 def _reused(source: Source) -> ReferenceReused:

@@ -33,7 +33,7 @@ async def give_back(
         raise InvalidInput(f"nothing was spent by {ref!r}: a buyer's wallet shows by which references it was")
     if not refund_ref.strip():
         raise InvalidInput("what is given back needs a reference that comes once, such as the refund's")
-    await book.hold(conn, BuyerId(buyer_id), now)
+    await book.hold(conn, [BuyerId(buyer_id)], now)
     spent = await conn.fetchrow(_SPEND_TO_GIVE_BACK, ref, refund_ref)
     assert spent is not None, "what was spent stays so"
     left = Money(spent["amount_minor"] - spent["back_minor"], spent["currency"])
@@ -53,5 +53,5 @@ async def give_back(
         expires_at=None if expires_at is None else max(expires_at, now + GRACE),
         booking=BookingKind.WALLET,
     )
-    lot_id, _ = await book.add(conn, new, now)
+    (lot_id,) = await book.add(conn, [new], now)
     return lot_id

@@ -6,7 +6,7 @@ is worked out once, when it is earned.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -16,6 +16,7 @@ from core.db.queries import load_queries
 from core.errors import InvalidInput, MoveRefused
 from core.money.booking import Booker
 from core.money.money import Money
+from core.types import BuyerId
 from core.wallets.book import LotBook, NewLot
 from core.wallets.lots import MONEY, Account, LotId, Source, TakenBack, standing_account, take_back
 from core.wallets.programmes import Level, Measure, Programme, earned_for, level_of, year_before
@@ -28,6 +29,8 @@ _TIMES_SINCE = _SQL["times_since"]
 _LOT_OF_SOURCE = _SQL["lot_of_source"]
 
 REDEEMED = "redeemed"
+# A buyer, a programme, and the moment at which a level is asked for.
+Measured = tuple[BuyerId, str, datetime]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +75,29 @@ class Points:
         They expire so long after they vest as the programme says. ReferenceReused: the source has earned
         other points, or somebody else.
         """
+        new = self.lot(buyer, programme, points, now, source=source, cost=cost, vests_at=vests_at)
+        async with conn.transaction():
+            await self._book.hold(conn, [buyer.buyer_id], now)
+            (lot_id,) = await self._book.add(conn, [new], now)
+        return lot_id
+
+    def lot(
+        self,
+        buyer: Buyer,
+        programme: str,
+        points: int,
+        now: datetime,
+        *,
+        source: Source,
+        cost: Account,
+        vests_at: datetime | None = None,
+    ) -> NewLot:
+        """What `earn` would credit, for `Wallets.credit_many`."""
         rules = self.programme(programme)
         usable_at = max(now, vests_at) if vests_at is not None else now
-        expires_at = rules.expires_at(usable_at)
         amount = rules.worth(max(points, 0))
-        new = NewLot(buyer, programme, points, amount, source, cost, vests_at, expires_at)
-        async with conn.transaction():
-            await self._book.hold(conn, buyer.buyer_id, now)
-            lot_id, _ = await self._book.add(conn, new, now)
-        return lot_id
+        expires_at = rules.expires_at(usable_at)
+        return NewLot(buyer, programme, points, amount, source, cost, vests_at, expires_at)
 
     async def take_back(
         self, conn: Connection, lot_id: LotId, points: int, now: datetime, *, reason: str
@@ -92,7 +109,7 @@ class Points:
         if points <= 0:
             raise InvalidInput(f"{points} points cannot be taken back: take back one or more")
         async with conn.transaction():
-            await self._book.hold(conn, await self._book.buyer_of(conn, lot_id, programmes=True), now)
+            await self._book.hold(conn, [await self._book.buyer_of(conn, lot_id, programmes=True)], now)
             uses, told = take_back(await self._book.whole(conn, lot_id), points)
             await self._book.write(conn, [uses], now, reason=reason)
         return told
@@ -124,7 +141,7 @@ class Points:
         source = Source(REDEEMED, f"{asked.programme}/{asked.ref}")
         points = standing_account(asked.buyer.name, asked.programme, vested=True)
         new = NewLot(asked.buyer, MONEY, spent.amount.amount_minor, spent.amount, source, points, None, None)
-        lot_id, _ = await self._book.add(conn, new, now, paid_by=posted)
+        (lot_id,) = await self._book.add(conn, [new], now, paid_by=posted)
         return lot_id
 
     async def task(
@@ -157,13 +174,19 @@ class Points:
 
     async def level(self, conn: Connection, buyer: Buyer, programme: str, now: datetime) -> Level:
         """A person's level in a programme, by what all his names did in the last twelve months."""
-        rules = self.programme(programme)
-        if rules.measure is Measure.POINTS:
-            told = (_EARNED_SINCE, buyer.buyer_id, programme)
-        else:
-            told = (_TURNOVER_SINCE, buyer.buyer_id, rules.currency)
-        measured: int = await conn.fetchval(*told, year_before(now))
-        return level_of(rules, measured)
+        ((_, measured),) = (await self.measured(conn, [(buyer.buyer_id, programme, now)])).items()
+        return level_of(self.programme(programme), measured)
+
+    async def measured(self, conn: Connection, asked: Collection[Measured]) -> dict[Measured, int]:
+        """What levels are told by, of many buyers, each over the twelve months before a moment."""
+        points: list[Measured] = []
+        turnover: list[Measured] = []
+        for each in dict.fromkeys(asked):
+            by_points = self.programme(each[1]).measure is Measure.POINTS
+            (points if by_points else turnover).append(each)
+        currencies = [self.programme(name).currency for _, name, _ in turnover]
+        found = await _measured(conn, _EARNED_SINCE, points, [name for _, name, _ in points])
+        return found | await _measured(conn, _TURNOVER_SINCE, turnover, currencies)
 
     async def earned_for(
         self, conn: Connection, buyer: Buyer, programme: str, amount: Money, now: datetime
@@ -171,3 +194,13 @@ class Points:
         """The points that a purchase earns this buyer now."""
         level = await self.level(conn, buyer, programme, now)
         return earned_for(self.programme(programme), amount, level)
+
+
+async def _measured(
+    conn: Connection, query: str, asked: Sequence[Measured], words: Sequence[str]
+) -> dict[Measured, int]:
+    if not asked:
+        return {}
+    since = [year_before(at) for *_, at in asked]
+    rows = await conn.fetch(query, [buyer_id for buyer_id, *_ in asked], words, since)
+    return {each: int(row["measured"]) for each, row in zip(asked, rows, strict=True)}

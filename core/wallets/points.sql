@@ -1,35 +1,45 @@
 -- name: earned_since
--- Points that a person earned under all his names since a moment, less what was taken back of them.
-SELECT coalesce(sum(lot.units - coalesce(back.units, 0)), 0)::bigint
-FROM wallet_lot lot
-LEFT JOIN LATERAL (
-    SELECT sum(wallet_use.units) AS units
-    FROM wallet_use
-    WHERE wallet_use.lot_id = lot.lot_id AND wallet_use.kind IN ('taken_back', 'claimed')
-) back ON true
-WHERE lot.buyer_id IN (SELECT name.buyer_id FROM names_of(person_of($1::bigint)) name)
-    AND lot.programme = $2::text
-    AND lot.credited_at > $3::timestamptz
+-- Points that people have earned since a moment each, less what was taken back of them; in the order of the asking.
+SELECT earned.measured
+FROM unnest($1::bigint[], $2::text[], $3::timestamptz[]) WITH ORDINALITY asked(buyer_id, programme, since, n)
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(lot.units - coalesce(back.units, 0)), 0)::bigint AS measured
+    FROM wallet_lot lot
+    LEFT JOIN LATERAL (
+        SELECT sum(wallet_use.units) AS units
+        FROM wallet_use
+        WHERE wallet_use.lot_id = lot.lot_id AND wallet_use.kind IN ('taken_back', 'claimed')
+    ) back ON true
+    WHERE lot.buyer_id IN (SELECT name.buyer_id FROM names_of(person_of(asked.buyer_id)) name)
+        AND lot.programme = asked.programme
+        AND lot.credited_at > asked.since
+) earned
+ORDER BY asked.n
 
 -- name: turnover_since
--- What a person's orders came to that were delivered since a moment, in a currency; refunded ones do not count.
-SELECT coalesce(sum(order_line.quantity * order_line.unit_price_minor), 0)::bigint
-FROM names_of(person_of($1::bigint)) name
-JOIN buyer_handle ON buyer_handle.buyer_id = name.buyer_id
-JOIN channel_order ON channel_order.channel_id = buyer_handle.channel_id
-    AND channel_order.buyer_ref = buyer_handle.buyer_ref
-JOIN order_line ON order_line.order_id = channel_order.order_id
-WHERE channel_order.currency = $2::text
-    AND EXISTS (
-        SELECT FROM order_move
-        WHERE order_move.order_id = channel_order.order_id
-            AND order_move.to_state = 'delivered'
-            AND order_move.moved_at > $3::timestamptz
-    )
-    AND NOT EXISTS (
-        SELECT FROM order_move
-        WHERE order_move.order_id = channel_order.order_id AND order_move.to_state = 'refunded'
-    )
+-- What people's orders came to that were delivered since a moment each, in a currency; refunded ones do not count.
+SELECT bought.measured
+FROM unnest($1::bigint[], $2::text[], $3::timestamptz[]) WITH ORDINALITY asked(buyer_id, currency, since, n)
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(order_line.quantity * order_line.unit_price_minor), 0)::bigint AS measured
+    FROM names_of(person_of(asked.buyer_id)) name
+    JOIN buyer_handle ON buyer_handle.buyer_id = name.buyer_id
+    JOIN channel_order ON channel_order.channel_id = buyer_handle.channel_id
+        AND channel_order.buyer_ref = buyer_handle.buyer_ref
+    JOIN order_line ON order_line.order_id = channel_order.order_id
+    WHERE channel_order.currency = asked.currency
+        AND EXISTS (
+            SELECT FROM order_move
+            WHERE order_move.order_id = channel_order.order_id
+                AND order_move.to_state = 'delivered'
+                AND order_move.moved_at > asked.since
+        )
+        AND NOT EXISTS (
+            SELECT FROM order_move
+            WHERE order_move.order_id = channel_order.order_id AND order_move.to_state = 'refunded'
+        )
+) bought
+ORDER BY asked.n
 
 -- name: times_since
 -- How often a person was credited for a task since a moment.

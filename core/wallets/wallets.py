@@ -8,6 +8,7 @@ was spent is a claim on the buyer; money that becomes usable later goes against 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
@@ -23,7 +24,7 @@ from core.wallets.book import LotBook, NewLot, Settled, lock_buyers
 from core.wallets.giving_back import give_back
 from core.wallets.lots import MONEY, Account, LotId, Source, TakenBack, Use, spend, take_back
 
-__all__ = ["LotId", "Settled", "Source", "Spent", "Standing", "TakenBack", "Wallets", "lock_buyers"]
+__all__ = ["LotId", "NewLot", "Settled", "Source", "Spent", "Standing", "TakenBack", "Wallets", "lock_buyers"]
 
 _SQL = load_queries("core.wallets", "wallets.sql")
 _FIND_SPEND = _SQL["find_spend"]
@@ -97,10 +98,14 @@ class Wallets:
         credited other money, or somebody else. InvalidInput: nothing, or it would expire unused.
         """
         new = NewLot(buyer, MONEY, amount.amount_minor, amount, source, cost, vests_at, expires_at)
-        async with conn.transaction():
-            await self._book.hold(conn, buyer.buyer_id, now)
-            lot_id, _ = await self._book.add(conn, new, now)
+        (lot_id,) = await self.credit_many(conn, [new], now)
         return lot_id
+
+    async def credit_many(self, conn: Connection, news: Sequence[NewLot], now: datetime) -> list[LotId]:
+        """As `credit` for each in turn, money and points of many, in few statements; all or nothing."""
+        async with conn.transaction():
+            await self._book.hold(conn, {new.buyer.buyer_id for new in news}, now)
+            return await self._book.add(conn, news, now)
 
     async def take_back(
         self, conn: Connection, lot_id: LotId, amount: Money, now: datetime, *, reason: str
@@ -112,7 +117,7 @@ class Wallets:
         if amount.amount_minor <= 0:
             raise InvalidInput(f"{amount} cannot be taken back: take back more than nothing")
         async with conn.transaction():
-            await self._book.hold(conn, await self._book.buyer_of(conn, lot_id, programmes=False), now)
+            await self._book.hold(conn, [await self._book.buyer_of(conn, lot_id, programmes=False)], now)
             lot = await self._book.whole(conn, lot_id)
             if lot.currency != amount.currency:
                 raise InvalidInput(f"lot {lot_id} is of {lot.currency}: take back {lot.currency}")

@@ -6,25 +6,36 @@ WHERE buyer_id = ANY ($1::bigint[])
 ORDER BY buyer_id
 FOR NO KEY UPDATE
 
--- name: find_source
-SELECT lot_id, buyer_id, currency, units
-FROM wallet_lot
-WHERE source_kind = $1::text AND source_ref = $2::text AND programme = $3::text
+-- name: find_sources
+SELECT lot.lot_id, lot.source_kind, lot.source_ref, lot.programme, lot.buyer_id, lot.currency, lot.units
+FROM unnest($1::text[], $2::text[], $3::text[]) asked(source_kind, source_ref, programme)
+JOIN wallet_lot lot ON lot.source_kind = asked.source_kind
+    AND lot.source_ref = asked.source_ref
+    AND lot.programme = asked.programme
 
--- name: add_lot
--- No row: the source has credited before.
+-- name: add_lots
+-- Numbered in the order in which they are told. No row: the source has credited before.
 WITH added AS (
     INSERT INTO wallet_lot (buyer_id, programme, currency, units, amount_minor, source_kind, source_ref, cost_party,
         cost_name, cost_purpose, credited_at, vests_at, expires_at, transaction_id)
-    VALUES ($1::bigint, $2::text, $3::text, $4::bigint, $5::bigint, $6::text, $7::text, $8::text, $9::text,
-        $10::text, $11::timestamptz, $12::timestamptz, $13::timestamptz, $14::bigint)
+    SELECT told.buyer_id, told.programme, told.currency, told.units, told.amount_minor, told.source_kind,
+        told.source_ref, told.cost_party, told.cost_name, told.cost_purpose, $14::timestamptz, told.vests_at,
+        told.expires_at, told.transaction_id
+    FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::text[],
+        $9::text[], $10::text[], $11::timestamptz[], $12::timestamptz[], $13::bigint[]) WITH ORDINALITY
+        told(buyer_id, programme, currency, units, amount_minor, source_kind, source_ref, cost_party, cost_name,
+            cost_purpose, vests_at, expires_at, transaction_id, n)
+    ORDER BY told.n
     ON CONFLICT ON CONSTRAINT wallet_lot_source_once DO NOTHING
     RETURNING *
+),
+opened AS (
+    INSERT INTO wallet_open (lot_id, buyer_id, programme, currency, units_left, amount_left_minor, vested, due_at)
+    SELECT lot_id, buyer_id, programme, currency, units, amount_minor, vests_at IS NULL,
+        coalesce(vests_at, expires_at)
+    FROM added
 )
-INSERT INTO wallet_open (lot_id, buyer_id, programme, currency, units_left, amount_left_minor, vested, due_at)
-SELECT lot_id, buyer_id, programme, currency, units, amount_minor, vests_at IS NULL, coalesce(vests_at, expires_at)
-FROM added
-RETURNING lot_id
+SELECT lot_id, source_kind, source_ref, programme FROM added
 
 -- name: open_lots
 -- What is left of the lots of a person's names. Only what was closed needs to know what it was spent on: see whole_lot.

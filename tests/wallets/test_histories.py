@@ -60,7 +60,7 @@ class History:
     async def _settle(self) -> None:
         """As the sweep does, of this buyer alone."""
         purse = self.purse
-        await purse.do(lambda conn: LotBook(purse.pool).hold(conn, purse.buyer.buyer_id, purse.now))
+        await purse.do(lambda conn: LotBook(purse.pool).hold(conn, [purse.buyer.buyer_id], purse.now))
 
     async def _take(self, number: int, kind: str, size: int, first: int | None, second: int | None) -> None:
         purse, name = self.purse, self.purse.buyer.name
