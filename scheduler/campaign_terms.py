@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from config import campaigns as written
 from config.campaigns import CampaignFile, parse_campaign
 from config.problems import SettingsRefused
+from config.settings import Settings
 from core.campaigns.campaign import (
     Budget,
     Campaign,
@@ -24,6 +26,7 @@ from core.campaigns.lint import lint
 from core.errors import ConsigndError, InvalidInput
 from core.money.money import Money, exponent
 from core.money.plans.rules import Rule
+from scheduler.points_terms import programmes
 from scheduler.split_plans import rule_of
 
 _PPM_OF_PERCENT = 10_000
@@ -60,18 +63,59 @@ def campaign_of(file: CampaignFile) -> Campaign:
     )
 
 
-def sound_campaign(file: CampaignFile) -> Campaign:
-    """The campaign of a file; SettingsRefused tells all that is wrong with it, by line."""
+@dataclass(frozen=True, slots=True)
+class PaidIn:
+    """What the settings let rewards be paid in: programmes of points with their currencies, and series."""
+
+    programmes: Mapping[str, str]
+    series: frozenset[str]
+
+    @classmethod
+    def of(cls, settings: Settings) -> PaidIn:
+        """As the settings have it."""
+        currencies = {name: each.currency for name, each in programmes(settings).items()}
+        return cls(currencies, frozenset(settings.coupons))
+
+    def problem(self, pays: Pays, currency: str) -> str | None:
+        """Why nothing could be paid in it, and what to write; None: it can be."""
+        if pays.kind is PaysKind.COUPON and pays.name not in self.series:
+            return _unknown("series of coupons", f"coupons.{pays.name}", pays.name, self.series)
+        if pays.kind is not PaysKind.POINTS:
+            return None
+        theirs = self.programmes.get(pays.name)
+        if theirs is None:
+            return _unknown("programme of points", f"points.{pays.name}", pays.name, self.programmes)
+        if theirs != currency:
+            return f"points of {pays.name} are in {theirs}, the campaign in {currency}: name another"
+        return None
+
+
+def _unknown(what: str, table: str, name: str, known: Iterable[str]) -> str:
+    others = ", ".join(sorted(known))
+    instead = f", or name one of {others}" if others else ""
+    return f"no {what} is named {name}: write [{table}] in the settings{instead}"
+
+
+def sound_campaign(file: CampaignFile, paid_in: PaidIn | None = None) -> Campaign:
+    """The campaign of a file; SettingsRefused tells all that is wrong with it, by line.
+
+    Without `paid_in` the file is looked at by itself: what the settings name is not asked.
+    """
     campaign = campaign_of(file)
-    if problems := [file.problem(each.number, each.key, each.text) for each in lint(campaign)]:
+    problems = [file.problem(each.number, each.key, each.text) for each in lint(campaign)]
+    for number, reward in enumerate(campaign.rewards, 1):
+        told = None if paid_in is None else paid_in.problem(reward.pays, campaign.currency)
+        if told is not None:
+            problems.append(file.problem(number, "pays", told))
+    if problems:
         raise SettingsRefused(problems)
     return campaign
 
 
-def draft_campaign(text: str) -> CampaignDraft:
+def draft_campaign(text: str, paid_in: PaidIn | None = None) -> CampaignDraft:
     """A campaign that came as text, and all that is wrong with it."""
     try:
-        return CampaignDraft(sound_campaign(parse_campaign(text, "campaign")), ())
+        return CampaignDraft(sound_campaign(parse_campaign(text, "campaign"), paid_in), ())
     except SettingsRefused as refused:
         return CampaignDraft(None, tuple(str(problem) for problem in refused.problems))
 

@@ -39,7 +39,7 @@ from core.money.plans.rules import (
     Tiers,
     Vesting,
 )
-from scheduler.campaign_terms import draft_campaign, sound_campaign
+from scheduler.campaign_terms import PaidIn, draft_campaign, sound_campaign
 from tests.campaigns.made import PAYABLE, campaign, reward
 from tests.campaigns.test_deciding import order
 from tests.factories import NOW
@@ -190,3 +190,35 @@ def test_points_are_whole_whatever_the_currency_is(tmp_path: Path) -> None:
         sound_campaign(parse_campaign(points.replace("fixed = 5", "fixed = 0.5"), "x"))
     with pytest.raises(SettingsRefused, match="points_per_unit stands in place of rate_percent"):
         sound_campaign(parse_campaign(GOOD + "points_per_unit = 1\n", "x"))
+
+
+@pytest.mark.parametrize(
+    ("pays", "told"),
+    [
+        (
+            "points:stars",
+            "no programme of points is named stars: write [points.stars] in the settings",
+        ),
+        ("points:dollars", "points of dollars are in USD, the campaign in EUR: name another"),
+        (
+            "coupon:gone",
+            "no series of coupons is named gone: write [coupons.gone] in the settings",
+        ),
+        ("points:club", None),
+        ("coupon:thanks", None),
+        ("wallet", None),
+    ],
+)
+def test_what_the_settings_do_not_name_is_not_published(pays: str, told: str | None) -> None:
+    paid_in = PaidIn({"club": "EUR", "dollars": "USD"}, frozenset({"thanks"}))
+    amount = "minimum_order = 5\n"
+    written = GOOD.replace('"wallet"', f'"{pays}"').replace('rate_percent = "5"', "fixed = 5")
+    written = written.replace("[[rewards]]", f"[guards]\n{amount}[[rewards]]", 1)
+    assert draft_campaign(written).problems == ()
+    problems = draft_campaign(written, paid_in).problems
+    if told is None:
+        assert problems == ()
+    else:
+        (problem,) = problems
+        assert told in problem
+        assert "rewards[0]" in problem
