@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from uuid import uuid4
 
 import structlog
@@ -28,13 +29,13 @@ from core.offers.history.measuring import Measuring
 from core.offers.terms import ChannelTerms
 from core.types import ChannelId
 from scheduler.alert_terms import console_url, watch
-from scheduler.campaign_terms import draft_campaign
+from scheduler.campaign_terms import PaidIn, draft_campaign
 from scheduler.composition import Channels, Core, utc_now
 from scheduler.coupon_terms import open_coupons
 from scheduler.driver import ChannelDriver, Drive, Pace
 from scheduler.loops.alert import AlertDesk, AlertMetrics
 from scheduler.loops.buyers import add_mark_sweep
-from scheduler.loops.campaigns import add_campaigns
+from scheduler.loops.campaigns import add_campaigns, open_seal
 from scheduler.loops.coupons import add_coupon_sweep
 from scheduler.loops.groups import add_group_sweep
 from scheduler.loops.measure import MEASURE_SECONDS, Measurer
@@ -280,11 +281,12 @@ class Daemon:
             metrics=self.registry,
             upload_dir=upload_dir,
             read_plan=draft_plan,
-            read_campaign=draft_campaign,
+            read_campaign=partial(draft_campaign, paid_in=PaidIn.of(settings)),
             publishable=published_names(settings),
             mark_key=MarkKey.of(core.vault),
             programmes=programmes(settings),
             coupons=open_coupons(core),
+            seeds=open_seal(core),
             settlement=settlement_terms(settings),
             secure_cookies=(settings.web.public_url or "").startswith("https"),
         )

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from connectors.kit.connector import Connector, Options
 from core.buyers.marks import MarkKey
 from core.campaigns.draft import CampaignDraft
+from core.campaigns.sealing import SeedSeal
 from core.codes.allocator import Allocator
 from core.codes.custody import CodeOpener
 from core.codes.importer import Importer
@@ -81,6 +82,8 @@ class Services:
     # Plans that settings leave to whoever publishes, and the currencies each has to serve.
     publishable: Mapping[str, frozenset[str]]
     coupons: Coupons
+    # Seals the seeds of campaigns that draw.
+    seeds: SeedSeal
     # Whether browsers reach the console over https: then its cookie never travels without.
     secure_cookies: bool = False
     # Turns what buyers leave into keyed hashes; None where nothing of it is taken.

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from core.campaigns.campaign import Campaign
 from core.campaigns.drawing import DrawnFor, commitment, draw
+from core.campaigns.sealing import SeedSeal, sealed_seed
 from core.campaigns.stored import campaign_from_json
 from core.db.pool import Connection, Record
 from core.db.queries import load_queries
@@ -68,7 +69,7 @@ class Audit:
     versions: tuple[AuditedVersion, ...]
 
 
-async def audit(conn: Connection, name: str, now: datetime) -> Audit:
+async def audit(conn: Connection, seal: SeedSeal, name: str, now: datetime) -> Audit:
     """Tell the seeds and draw again. MoveRefused: it is not over, and a seed that is told could be used.
 
     InvalidInput: there is no campaign of that name, or it draws nothing.
@@ -76,6 +77,7 @@ async def audit(conn: Connection, name: str, now: datetime) -> Audit:
     ends_at: datetime | None = await conn.fetchval(_NEWEST_END, name)
     if ends_at is None:
         raise InvalidInput(f"no campaign is named {name!r}: `consignd campaigns` lists them")
+    await seal.seal_plain(conn)
     rows = await conn.fetch(_DRAWN_VERSIONS, name)
     if not rows:
         raise InvalidInput(f"campaign {name} draws nothing: `consignd campaigns explain` shows what it gave")
@@ -83,14 +85,16 @@ async def audit(conn: Connection, name: str, now: datetime) -> Audit:
         raise MoveRefused(
             f"campaign {name} runs until {ends_at:%Y-%m-%d %H:%M} UTC: its seed is told when it is over"
         )
-    versions = tuple([await _audited(conn, name, row) for row in rows])
+    versions = tuple([await _audited(conn, seal, name, row) for row in rows])
     ok = all(version.seed_holds and not version.differing for version in versions)
     return Audit(name, ok, versions)
 
 
-async def _audited(conn: Connection, name: str, row: Record) -> AuditedVersion:
+async def _audited(conn: Connection, seal: SeedSeal, name: str, row: Record) -> AuditedVersion:
     campaign = campaign_from_json(name, row["version"], row["content"])
-    seed: bytes = row["seed"]
+    sealed = sealed_seed(row)
+    assert sealed is not None, "what was in clear was sealed before"
+    seed = await seal.open(conn, sealed)
     draws = [_again(campaign, seed, each) for each in await conn.fetch(_DRAWS, row["version_id"])]
     return AuditedVersion(
         version=row["version"],

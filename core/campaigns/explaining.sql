@@ -35,7 +35,7 @@ ORDER BY campaign_refusal.name, campaign_refusal.reward
 
 -- name: drawn_versions
 SELECT campaign_version.version_id, campaign_version.version, campaign_version.content, campaign_version.ends_at,
-    campaign_version.seed_hash, campaign_seed.seed, campaign_stop.stopped_at
+    campaign_version.seed_hash, campaign_seed.key_id, campaign_seed.wrapped, campaign_stop.stopped_at
 FROM campaign_version
 JOIN campaign_seed ON campaign_seed.version_id = campaign_version.version_id
 LEFT JOIN campaign_stop ON campaign_stop.name = campaign_version.name

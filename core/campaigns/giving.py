@@ -15,6 +15,7 @@ from core.campaigns.deciding import Granted, PointTerms, Refused, decide
 from core.campaigns.guards import guard
 from core.campaigns.history import note_answers, note_uses, read_standing
 from core.campaigns.paying import Payer, Payment
+from core.campaigns.sealing import SeedSeal
 from core.campaigns.standing import Asking, Standing
 from core.db.arrays import int_array
 from core.db.pool import Connection
@@ -47,16 +48,19 @@ class _Levels:
         return self.payer.terms(programme, so_far)
 
 
-async def give(conn: Connection, payer: Payer, askings: Sequence[Asking], now: datetime) -> int:
+async def give(
+    conn: Connection, payer: Payer, seal: SeedSeal, askings: Sequence[Asking], now: datetime
+) -> int:
     """Decide in this order and write everything, or nothing where anything fails; how many were granted.
 
     Nothing of it was decided before. The buyers are held, and so is the turn to grant.
     """
     standing = await read_standing(conn, askings)
     levels = _Levels(payer, await _read_levels(conn, payer, askings))
+    seeds = await _open_seeds(conn, seal, askings)
     answered: list[tuple[Asking, Granted | Refused]] = []
     for asking in askings:
-        answer = _decide(asking, standing, levels)
+        answer = _decide(asking, standing, levels, seeds.get(asking.version.version_id))
         standing.count(asking, answer)
         answered.append((asking, answer))
     granted = [(asking, answer) for asking, answer in answered if isinstance(answer, Granted)]
@@ -89,16 +93,26 @@ async def refuse(conn: Connection, refused: Iterable[tuple[Asking, str, str]], n
         await conn.execute(_ADD_REFUSALS, *map(list, zip(*rows, strict=True)), now)
 
 
-def _decide(asking: Asking, standing: Standing, levels: _Levels) -> Granted | Refused:
+def _decide(asking: Asking, standing: Standing, levels: _Levels, seed: bytes | None) -> Granted | Refused:
     return decide(
         asking.campaign,
         asking.reward,
         asking.judged.facts,
         standing.before(asking),
         guard,
-        seed=asking.version.seed,
+        seed=seed,
         points=levels.terms(asking, standing),
     )
+
+
+async def _open_seeds(conn: Connection, seal: SeedSeal, askings: Sequence[Asking]) -> dict[int, bytes]:
+    """The seeds of versions whose draws are to be done now, by the version."""
+    drawing = {asking.version.version_id: asking.version.seed for asking in askings if asking.reward.outcomes}
+    return {
+        version_id: await seal.open(conn, sealed)
+        for version_id, sealed in drawing.items()
+        if sealed is not None
+    }
 
 
 async def _read_levels(conn: Connection, payer: Payer, askings: Sequence[Asking]) -> Mapping[Measured, int]:

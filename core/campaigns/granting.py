@@ -20,6 +20,7 @@ from core.campaigns.giving import give, refuse
 from core.campaigns.late import OF_ONE_ORDER, Late, Work, done_late, due_late, keep_late
 from core.campaigns.paying import Payer
 from core.campaigns.publishing import Version, read_versions, versions_for
+from core.campaigns.sealing import SeedSeal
 from core.campaigns.standing import Asking
 from core.campaigns.taking_back import take_back
 from core.db.pool import Connection, Pool, Record
@@ -95,7 +96,8 @@ class _Batch:
 class Granting:
     """The work of all campaigns. Call it every few seconds, from as many daemons as there are."""
 
-    def __init__(self, pool: Pool, payer: Payer, now: Callable[[], datetime]) -> None:
+    def __init__(self, pool: Pool, payer: Payer, seal: SeedSeal, now: Callable[[], datetime]) -> None:
+        self._seal = seal
         self._pool = pool
         self._payer = payer
         self._now = now
@@ -122,7 +124,10 @@ class Granting:
     async def _read(self, conn: Connection) -> list[Version]:
         """Stops may come without a new version, so all are read anew; there are not many."""
         last: int = await conn.fetchval(_LAST_VERSION)
-        return await read_versions(conn) if last else []
+        if not last:
+            return []
+        await self._seal.seal_plain(conn)
+        return await read_versions(conn)
 
     async def _earlier(
         self, conn: Connection, worked: Worked, horizon: int, now: datetime, limit: int
@@ -233,7 +238,7 @@ class Granting:
         askings = [asking for of_order in asked for asking in of_order]
         try:
             async with conn.transaction():
-                granted = await give(conn, self._payer, askings, now)
+                granted = await give(conn, self._payer, self._seal, askings, now)
         except OF_ONE_ORDER:
             half = len(asked) // 2
             if half:
@@ -266,7 +271,7 @@ class Granting:
         """What cannot be paid is refused with the reason."""
         try:
             async with conn.transaction():
-                return await give(conn, self._payer, [asking], now)
+                return await give(conn, self._payer, self._seal, [asking], now)
         except ConsigndError as error:
             name, order_id = asking.campaign.name, asking.judged.facts.order_id
             _log.error("campaign.not_paid", campaign=name, order_id=order_id, error=str(error))

@@ -11,6 +11,7 @@ from core.audit import note
 from core.campaigns.campaign import Campaign
 from core.campaigns.drawing import SEED_BYTES, commitment
 from core.campaigns.lint import require_sound
+from core.campaigns.sealing import SealedSeed, SeedSeal, sealed_seed
 from core.campaigns.stored import campaign_from_json, campaign_to_json
 from core.db.pool import Connection
 from core.db.queries import load_queries
@@ -22,7 +23,6 @@ _ADD_CAMPAIGN = _SQL["add_campaign"]
 _SET_BUDGET = _SQL["set_budget"]
 _LATEST_VERSION = _SQL["latest_version"]
 _ADD_VERSION = _SQL["add_version"]
-_ADD_SEED = _SQL["add_seed"]
 _READ_EARLIER = _SQL["read_earlier"]
 _ADD_STOP = _SQL["add_stop"]
 _VERSIONS = _SQL["versions"]
@@ -47,11 +47,12 @@ class Version:
     campaign: Campaign
     published_at: datetime
     stopped_at: datetime | None
-    seed: bytes | None
+    # None: it draws nothing.
+    seed: SealedSeed | None
 
 
 async def publish(
-    conn: Connection, campaign: Campaign, *, actor: str, reason: str, now: datetime
+    conn: Connection, seal: SeedSeal, campaign: Campaign, *, actor: str, reason: str, now: datetime
 ) -> Published:
     """Publish the next version of a campaign, in the caller's transaction.
 
@@ -80,7 +81,7 @@ async def publish(
         _ADD_VERSION, new.name, number, campaign_to_json(new), *dates, seed_hash
     )
     if seed is not None:
-        await conn.execute(_ADD_SEED, version_id, seed)
+        await seal.add(conn, version_id, seed)
     if new.earlier_orders:
         await conn.execute(_READ_EARLIER, version_id, now)
     subject = f"campaign {new.name} version {number}"
@@ -129,7 +130,7 @@ async def read_versions(conn: Connection) -> list[Version]:
             campaign=campaign_from_json(row["name"], row["version"], row["content"]),
             published_at=row["published_at"],
             stopped_at=row["stopped_at"],
-            seed=row["seed"],
+            seed=sealed_seed(row),
         )
         for row in await conn.fetch(_VERSIONS)
     ]

@@ -29,9 +29,6 @@ VALUES (
 )
 RETURNING version_id
 
--- name: add_seed
-INSERT INTO campaign_seed (version_id, seed) VALUES ($1::int, $2::bytea)
-
 -- name: read_earlier
 -- What came before a version is read by a cursor of its own, up to where the journal stands now.
 INSERT INTO campaign_cursor (cursor_no, written_in, transaction_id, until_written_in, moved_at)
@@ -44,10 +41,10 @@ ON CONFLICT ON CONSTRAINT campaign_stop_key DO NOTHING
 RETURNING name
 
 -- name: versions
--- All that was ever published, with the seeds of draws, in the order of names and versions.
+-- All that was ever published, with the sealed seeds of draws, in the order of names and versions.
 SELECT campaign_version.version_id, campaign_version.name, campaign_version.version, campaign_version.content,
-    campaign_version.starts_at, campaign_version.ends_at, campaign_version.published_at, campaign_seed.seed,
-    campaign_stop.stopped_at
+    campaign_version.starts_at, campaign_version.ends_at, campaign_version.published_at,
+    campaign_seed.key_id, campaign_seed.wrapped, campaign_stop.stopped_at
 FROM campaign_version
 LEFT JOIN campaign_seed ON campaign_seed.version_id = campaign_version.version_id
 LEFT JOIN campaign_stop ON campaign_stop.name = campaign_version.name

@@ -32,6 +32,7 @@ class Purpose(StrEnum):
     BATCH = "batch"
     FINGERPRINT = "fingerprint"
     COUPONS = "coupons"
+    CAMPAIGNS = "campaigns"
 
 
 def new_key() -> bytes:

@@ -23,6 +23,8 @@ _BATCHES_UNDER_OTHER_KEYS = _SQL["batches_under_other_keys"]
 _COUNT_BATCHES = _SQL["count_batches"]
 _SERIES_UNDER_OTHER_KEYS = _SQL["series_under_other_keys"]
 _REWRAP_SERIES = _SQL["rewrap_series"]
+_SEEDS_UNDER_OTHER_KEYS = _SQL["seeds_under_other_keys"]
+_REWRAP_SEED = _SQL["rewrap_seed"]
 _REWRAP_BATCHES = _SQL["rewrap_batches"]
 
 # Few enough that nobody waits for a step, many enough that commits do not count.
@@ -38,16 +40,19 @@ class KeyUse:
     fingerprint: bool
     # Versions of series of coupons.
     series: int = 0
+    # Seeds of campaigns that draw.
+    seeds: int = 0
 
     @property
     def retired(self) -> bool:
         """Whether nothing needs the key any more."""
-        return not self.batches and not self.series and not self.fingerprint
+        return not (self.batches or self.series or self.seeds or self.fingerprint)
 
     def __str__(self) -> str:
         coupons = f", {self.series} series of coupons" if self.series else ""
         mark = ", the fingerprint key" if self.fingerprint else ""
-        return f"{self.key_id} ({self.batches} batches{coupons}{mark})"
+        seeds = f", {self.seeds} seeds of campaigns" if self.seeds else ""
+        return f"{self.key_id} ({self.batches} batches{coupons}{seeds}{mark})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +85,7 @@ async def open_vault(conn: Connection, keyring: Keyring) -> Vault:
         row = await conn.fetchrow(_LOAD_FINGERPRINT_KEY)
         if row is not None:
             return Vault.unlock(keyring, WrappedKey(row["key_id"], row["wrapped"]))
-        if any(use.batches or use.series for use in in_use):
+        if any(use.batches or use.series or use.seeds for use in in_use):
             raise SealBroken(
                 "the fingerprint key is gone from vault_secret though there are codes; a new one would let "
                 "every known code in again: restore that row from a backup"
@@ -103,7 +108,7 @@ async def rotate(
     *,
     step_batches: int = STEP_BATCHES,
 ) -> Rotated:
-    """Wrap the keys of batches and coupons, and of fingerprints, under the current key; no code is touched.
+    """Wrap keys of batches and coupons, of fingerprints, and seeds under the current key; no code is touched.
 
     Each step commits on its own: run it again after an interruption and it goes on where it stood. Running
     daemons must be able to read the new key before it starts; the old keys can go once `retired_keys` names
@@ -115,6 +120,7 @@ async def rotate(
             await conn.execute(_LOCK_KEYS)
             await _store_fingerprint_key(conn, vault)
             await _rewrap_series(conn, vault)
+            await _rewrap_seeds(conn, vault)
         counts = await conn.fetchrow(_COUNT_BATCHES, vault.keyring.current)
     assert counts is not None, "counting answers with one row"
     total, done, last = int(counts["to_do"]), 0, BatchId(0)
@@ -128,7 +134,13 @@ async def rotate(
 async def keys_in_use(conn: Connection) -> list[KeyUse]:
     """Every key this database was ever sealed with, oldest first, and what it still wraps."""
     return [
-        KeyUse(row["key_id"], int(row["batches"]), bool(row["fingerprint"]), int(row["series"]))
+        KeyUse(
+            row["key_id"],
+            int(row["batches"]),
+            bool(row["fingerprint"]),
+            int(row["series"]),
+            int(row["seeds"]),
+        )
         for row in await conn.fetch(_KEYS_IN_USE)
     ]
 
@@ -165,6 +177,15 @@ async def _rewrap_series(conn: Connection, vault: Vault) -> None:
         key = keyring.unwrap(Purpose.COUPONS, series_id, row["wrapped_key"], row["key_id"])
         wrapped = keyring.wrap(Purpose.COUPONS, series_id, key)
         await conn.execute(_REWRAP_SERIES, wrapped.key_id, series_id, wrapped.wrapped)
+
+
+async def _rewrap_seeds(conn: Connection, vault: Vault) -> None:
+    keyring = vault.keyring
+    for row in await conn.fetch(_SEEDS_UNDER_OTHER_KEYS, keyring.current):
+        version_id = int(row["version_id"])
+        seed = keyring.unwrap(Purpose.CAMPAIGNS, version_id, row["wrapped"], row["key_id"])
+        wrapped = keyring.wrap(Purpose.CAMPAIGNS, version_id, seed)
+        await conn.execute(_REWRAP_SEED, wrapped.key_id, version_id, wrapped.wrapped)
 
 
 async def _step(pool: Pool, vault: Vault, last: BatchId, limit: int) -> Sequence[BatchId]:

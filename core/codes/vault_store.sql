@@ -16,6 +16,7 @@ ON CONFLICT ON CONSTRAINT sealing_key_key DO NOTHING
 -- What each key still wraps: so many batches and series of coupons, and whether the fingerprint key.
 SELECT sealing_key.key_id, coalesce(wrapped.batches, 0) AS batches,
     (SELECT count(*) FROM coupon_series WHERE coupon_series.key_id = sealing_key.key_id) AS series,
+    (SELECT count(*) FROM campaign_seed WHERE campaign_seed.key_id = sealing_key.key_id) AS seeds,
     EXISTS (SELECT FROM vault_secret WHERE vault_secret.key_id = sealing_key.key_id) AS fingerprint
 FROM sealing_key
 LEFT JOIN (
@@ -54,6 +55,17 @@ FOR NO KEY UPDATE
 
 -- name: rewrap_series
 UPDATE coupon_series SET key_id = $1::text, wrapped_key = $3::bytea WHERE series_id = $2::int
+
+-- name: seeds_under_other_keys
+-- The seeds of campaigns that draw, of which there are few.
+SELECT version_id, key_id, wrapped
+FROM campaign_seed
+WHERE campaign_seed.key_id <> $1::text
+ORDER BY version_id
+FOR NO KEY UPDATE
+
+-- name: rewrap_seed
+UPDATE campaign_seed SET key_id = $1::text, wrapped = $3::bytea WHERE version_id = $2::int
 
 -- name: rewrap_batches
 UPDATE batch SET key_id = $1::text, wrapped_key = anew.wrapped_key

@@ -11,7 +11,7 @@ from config.problems import Problem, SettingsRefused
 from config.settings import Settings
 from core.campaigns.campaign import Campaign
 from core.campaigns.publishing import Published, publish, stop
-from scheduler.campaign_terms import sound_campaign
+from scheduler.campaign_terms import PaidIn, sound_campaign
 from scheduler.cli.campaign_report import campaign_report
 from scheduler.cli.campaigns_shown import (
     audit_campaign,
@@ -24,6 +24,7 @@ from scheduler.cli.options import ListGroup, json_option, reason_option
 from scheduler.cli.output import note, print_json, say
 from scheduler.cli.session import Session, pass_session
 from scheduler.composition import open_core, utc_now
+from scheduler.loops.campaigns import open_seal
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -77,12 +78,14 @@ def publish_campaign(session: Session, path: Path, reason: str, as_json: bool) -
     """Publish the campaign in FILE as its next version: from now on it gives for delivered orders.
 
     Daemons take it up by themselves. The same content again changes nothing. A campaign that draws binds its
-    seed here: hand the hash on, so that everybody can check the draws when it is over.
+    seed here: hand the hash on, so that everybody can check the draws when it is over. Points and coupons
+    have to be of programmes and series that the settings name.
 
     JSON: {"name", "version", "new", "published_at", "seed_hash"}.
     """
-    campaign = sound_campaign(read_campaign(path))
-    done = session.drive(_publish(session.settings(), campaign, session.actor, reason))
+    settings = session.settings()
+    campaign = sound_campaign(read_campaign(path), PaidIn.of(settings))
+    done = session.drive(_publish(settings, campaign, session.actor, reason))
     told = done.campaign
     if as_json:
         print_json(
@@ -105,7 +108,7 @@ def publish_campaign(session: Session, path: Path, reason: str, as_json: bool) -
 
 async def _publish(settings: Settings, campaign: Campaign, actor: str, reason: str) -> Published:
     async with open_core(settings) as core, core.pool.acquire() as conn, conn.transaction():
-        return await publish(conn, campaign, actor=actor, reason=reason, now=utc_now())
+        return await publish(conn, open_seal(core), campaign, actor=actor, reason=reason, now=utc_now())
 
 
 @campaigns.command("stop")

@@ -14,6 +14,7 @@ from scheduler.cli.orders import find_order_id
 from scheduler.cli.output import Cells, amount, print_json, say
 from scheduler.cli.session import Session, pass_session
 from scheduler.composition import open_core, utc_now
+from scheduler.loops.campaigns import open_seal
 
 
 @click.command("list")
@@ -175,5 +176,5 @@ def _say_audit(found: Audit) -> None:
 
 
 async def _audit(settings: Settings, name: str) -> Audit:
-    async with open_core(settings) as core, core.pool.acquire() as conn:
-        return await audit(conn, name, utc_now())
+    async with open_core(settings) as core, core.pool.acquire() as conn, conn.transaction():
+        return await audit(conn, open_seal(core), name, utc_now())

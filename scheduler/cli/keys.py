@@ -26,7 +26,13 @@ class KeyState:
     at_hand: bool
     batches: int
     series: int
+    seeds: int
     fingerprint: bool
+
+    @property
+    def wraps(self) -> tuple[int, int, int]:
+        """How many of each."""
+        return self.batches, self.series, self.seeds
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +56,16 @@ def keys() -> None:
 def list_keys(session: Session, as_json: bool) -> None:
     """Show which keys there are and what they still wrap; never the keys themselves.
 
-    JSON: {"keys": [{"key_id", "current", "at_hand", "batches", "series", "fingerprint"}]}.
+    JSON: {"keys": [{"key_id", "current", "at_hand", "batches", "series", "seeds", "fingerprint"}]}.
     """
     states = session.drive(_states(session.settings()))
     if as_json:
         print_json({"keys": states})
         return
-    numbers = ["batches", "coupon series"]
+    numbers = ["batches", "coupon series", "seeds"]
     table = Cells("key", "current", "at hand", *numbers, "fingerprint key", right=numbers)
     for state in states:
-        table.add(state.key_id, state.current, state.at_hand, state.batches, state.series, state.fingerprint)
+        table.add(state.key_id, state.current, state.at_hand, *state.wraps, state.fingerprint)
     table.show()
 
 
@@ -74,6 +80,7 @@ async def _states(settings: Settings) -> list[KeyState]:
             use.key_id in keyring.keys,
             use.batches,
             use.series,
+            use.seeds,
             use.fingerprint,
         )
         for use in uses

@@ -7,12 +7,13 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from core.campaigns.granting import Granting
 from core.campaigns.paying import CouponDoor, Payer
+from core.campaigns.sealing import SeedSeal
 from core.db.pool import DATABASE_FAILURES, Pool
 from core.errors import ConsigndError
 from core.money.booking import Booker
 from core.wallets.points import Points
 from core.wallets.wallets import Wallets
-from scheduler.composition import Core, utc_now
+from scheduler.composition import Core, read_keyring, utc_now
 from scheduler.points_terms import programmes
 
 CAMPAIGNS_SECONDS = 5.0
@@ -55,7 +56,12 @@ def payer_of(core: Core, coupons: CouponDoor | None) -> Payer:
     return Payer(Wallets(pool, booker), points, coupons, booker)
 
 
+def open_seal(core: Core) -> SeedSeal:
+    """What seals the seeds of draws; it takes up keys that were added since."""
+    return SeedSeal(core.vault, lambda: read_keyring(core.settings))
+
+
 def add_campaigns(timetable: AsyncIOScheduler, core: Core, coupons: CouponDoor | None = None) -> None:
     """Have it done."""
-    giver = CampaignGiver(Granting(core.pool, payer_of(core, coupons), utc_now))
+    giver = CampaignGiver(Granting(core.pool, payer_of(core, coupons), open_seal(core), utc_now))
     timetable.add_job(giver.tick, "interval", seconds=CAMPAIGNS_SECONDS, max_instances=1)

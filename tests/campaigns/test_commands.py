@@ -124,3 +124,13 @@ async def test_finance_publishes_and_stops_over_the_api_and_others_may_not(room:
     assert stop.status == 200
     assert (await room.call("POST", "/campaigns/spring/stop", Role.ADMIN, {"reason": "x"})).status == 409
     assert (await room.call("GET", "/campaigns/spring/audit", Role.FINANCE)).status == 422
+
+
+def test_what_the_settings_do_not_name_is_refused_when_it_is_published(house: House) -> None:
+    sell_one(house)
+    path = house.file("spring.toml", SPRING.replace('"wallet"', '"points:club"'))
+    environ = {"CONSIGND_CONFIG": str(house.folder / "shop.toml")}
+    result = house.run("campaigns", "publish", path, "--reason", "november", environ=environ)
+    assert result.exit_code == 3
+    assert "no programme of points is named club: write [points.club] in the settings" in result.stderr
+    assert house.run("campaigns", environ=environ).exit_code == 0

@@ -15,7 +15,7 @@ from core.campaigns.publishing import stop
 from core.errors import InvalidInput, MoveRefused, PlanRefused, UnknownOrder
 from core.types import OrderId
 from core.views.invariants import check
-from tests.campaigns.bench import Bench
+from tests.campaigns.bench import SEAL, Bench
 from tests.campaigns.made import campaign, reward
 from tests.factories import NOW
 
@@ -81,8 +81,8 @@ async def test_a_seed_is_bound_before_and_told_after_and_every_draw_holds(bench:
     await bench.work()
     async with bench.pool.acquire() as conn:
         with pytest.raises(MoveRefused, match="its seed is told when it is over"):
-            await audit(conn, "spring", NOW)
-        found = await audit(conn, "spring", NOW + 31 * DAY)
+            await audit(conn, SEAL, "spring", NOW)
+        found = await audit(conn, SEAL, "spring", NOW + 31 * DAY)
         (version,) = found.versions
         assert found.ok
         assert version.seed_hash == published.seed_hash
@@ -100,7 +100,7 @@ async def test_a_draw_that_was_tampered_with_is_found(bench: Bench) -> None:
         " UPDATE campaign_grant SET outcome_no = 3 - outcome_no"
     )
     async with bench.pool.acquire() as conn:
-        found = await audit(conn, "spring", NOW + 31 * DAY)
+        found = await audit(conn, SEAL, "spring", NOW + 31 * DAY)
     assert not found.ok
     assert [drawn.agrees for drawn in found.versions[0].differing] == [False]
 
@@ -110,7 +110,7 @@ async def test_what_draws_nothing_has_nothing_to_audit(bench: Bench) -> None:
     async with bench.pool.acquire() as conn:
         for name, told in (("spring", "draws nothing"), ("none", "no campaign is named")):
             with pytest.raises(InvalidInput, match=told):
-                await audit(conn, name, NOW)
+                await audit(conn, SEAL, name, NOW)
 
 
 async def test_an_order_says_of_every_campaign_what_came_of_it(bench: Bench) -> None:

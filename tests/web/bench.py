@@ -30,6 +30,7 @@ from connectors.kit.messages import (
 from connectors.kit.traits import Contract, RateLimit, Traits
 from core.buyers.fact_terms import FactTerms
 from core.buyers.marks import MarkKey
+from core.campaigns.sealing import SeedSeal
 from core.codes.allocator import Allocator
 from core.codes.custody import CodeOpener
 from core.codes.importer import Importer, ImportOrder
@@ -344,6 +345,7 @@ async def _build(pool: Pool, folder: Path, http: ClientSession, title: str, risk
         read_campaign=draft_campaign,
         publishable={"draft": frozenset({"EUR"})},
         coupons=Coupons(pool, vault, {"spring": COUPONS}),
+        seeds=SeedSeal(vault),
         mark_key=MarkKey.of(vault),
     )
     room = Room(services, http, "", sku)

@@ -93,7 +93,12 @@ async def publish_campaign(call: Call) -> PublishedCampaign:
         raise PlanRefused("; ".join(draft.problems))
     async with services.pool.acquire() as conn, conn.transaction():
         done = await publish(
-            conn, draft.campaign, actor=call.token.name, reason=body.reason, now=services.now()
+            conn,
+            services.seeds,
+            draft.campaign,
+            actor=call.token.name,
+            reason=body.reason,
+            now=services.now(),
         )
     told = done.campaign
     return PublishedCampaign(told.name, told.version, done.new, done.published_at, done.seed_hash)
@@ -109,8 +114,9 @@ async def stop_campaign(call: Call) -> Done:
 
 async def audit_campaign(call: Call) -> Audit:
     """The seeds, and all draws again."""
-    async with call.services.pool.acquire() as conn:
-        return await audit(conn, call.path("name"), call.services.now())
+    services = call.services
+    async with services.pool.acquire() as conn, conn.transaction():
+        return await audit(conn, services.seeds, call.path("name"), services.now())
 
 
 async def show_rewards(call: Call) -> OrderRewards:
