@@ -25,7 +25,7 @@ from core.campaigns.standing import Asking
 from core.campaigns.taking_back import take_back
 from core.db.pool import Connection, Pool, Record
 from core.db.queries import load_queries
-from core.errors import ConsigndError
+from core.errors import ConsigndError, KeyRefused, SealBroken
 from core.types import BuyerId, OrderId
 from core.wallets.wallets import lock_buyers
 
@@ -239,6 +239,8 @@ class Granting:
         try:
             async with conn.transaction():
                 granted = await give(conn, self._payer, self._seal, askings, now)
+        except KeyRefused:  # ours to mend, and no order's fault: nothing is refused for it
+            raise
         except OF_ONE_ORDER:
             half = len(asked) // 2
             if half:
@@ -272,6 +274,8 @@ class Granting:
         try:
             async with conn.transaction():
                 return await give(conn, self._payer, self._seal, [asking], now)
+        except SealBroken:  # drawn when the row is restored
+            raise
         except ConsigndError as error:
             name, order_id = asking.campaign.name, asking.judged.facts.order_id
             _log.error("campaign.not_paid", campaign=name, order_id=order_id, error=str(error))

@@ -61,6 +61,7 @@ class Bench:
     coupons: CouponDoor | None = None
     programmes: Mapping[str, Programme] = field(default_factory=lambda: {"club": CLUB})
     now: datetime = NOW
+    seal: SeedSeal = SEAL
 
     @classmethod
     async def open(cls, pool: Pool) -> Bench:
@@ -75,7 +76,7 @@ class Bench:
         booker = Booker(self.pool)
         points = Points(self.pool, self.programmes, booker)
         payer = Payer(Wallets(self.pool, booker), points, self.coupons, booker)
-        return Granting(self.pool, payer, SEAL, lambda: self.now)
+        return Granting(self.pool, payer, self.seal, lambda: self.now)
 
     async def publish(self, campaign: Campaign, at: datetime = PUBLISHED) -> Published:
         """Published the day before, unless a test says otherwise."""

@@ -71,3 +71,20 @@ async def test_a_rotation_takes_seeds_with_it(pool: Pool) -> None:
         # A daemon that has not heard of the new key asks for it.
         late = SeedSeal(vault, lambda: both)
         assert (await audit(conn, late, "spring", OVER)).versions[0].seed == before
+
+
+async def test_a_draw_whose_seed_does_not_open_is_refused_to_nobody(bench: Bench) -> None:
+    await bench.publish(campaign(LUCKY))
+    await bench.sell("ann", 1000)
+    bench.seal = SeedSeal(Vault(Keyring.generate(), new_key()))
+    with pytest.raises(KeyRefused):
+        await bench.work()
+    bench.seal = SEAL
+    flip = "UPDATE campaign_seed SET wrapped = set_bit(wrapped, 160, 1 - get_bit(wrapped, 160))"
+    await bench.pool.execute(flip)
+    await bench.work()
+    assert (await bench.grants(), await bench.refusals()) == ([], [])
+    await bench.pool.execute(flip)
+    bench.now += timedelta(minutes=1)
+    await bench.work()
+    assert len(await bench.grants()) == 1
