@@ -111,7 +111,8 @@ def explain_order(session: Session, order: str, as_json: bool) -> None:
         table.add(refusal.campaign, refusal.reward, refusal.reason)
     for each in told.outside:
         table.add(each.campaign, "", each.reason)
-    table.show()
+    if told.refusals or told.outside or not told.grants:
+        table.show()
 
 
 def _say_grant(grant: GrantTold) -> None:
