@@ -153,6 +153,8 @@ class Shop(SandboxMarket):
         codes = _codes_in(note.text) if for_customer else []
         if codes:
             self.receive_codes(order, codes)
+            # Codes that came too late do not bring a cancelled order back.
+            order.state = _state(order)
         return note
 
     def _move_stock(self, order: ShopOrder) -> None:

@@ -202,7 +202,7 @@ class WooCommerce(
             text = notes.note_text(delivery.lines, _names(order), delivery.attempt_key)
             await self._client.tell_buyer(delivery.order_ref, text)
         try:
-            await self._complete(order, delivery.attempt_key)
+            await self._complete(delivery.order_ref, delivery.attempt_key)
         except ChannelError as error:
             raise OutcomeUnknown(f"order {order.id}: the codes are out, not yet completed: {error}") from None
 
@@ -219,19 +219,19 @@ class WooCommerce(
                 raise
             return DeliveryFound.UNKNOWN
         if told:
-            await self._complete(order, attempt_key)
+            await self._complete(order_ref, attempt_key)
         return DeliveryFound.DELIVERED if told else DeliveryFound.NOT_DELIVERED
 
     async def _buyer_was_told(self, order_ref: OrderRef) -> bool:
         return any(notes.is_ours(note) for note in await self._client.notes(order_ref))
 
-    async def _complete(self, order: WooOrder, attempt_key: str) -> None:
+    async def _complete(self, order_ref: OrderRef, attempt_key: str) -> None:
         """Mark a delivered order, unless it was taken back meanwhile or carries the mark already.
 
-        The shop cannot be asked to change an order only if nobody else did. So the order is looked at in the
-        answer: where all its money had gone back meanwhile, it is put back to refunded.
+        The shop cannot be asked to change an order only if nobody else did. So it is looked at right before,
+        and again in the answer: where all its money had gone back meanwhile, it is put back to refunded.
         """
-        order_ref = OrderRef(str(order.id))
+        order = await self._client.order(order_ref)
         if payment_of(order.status) in _OVER:
             return
         try:

@@ -12,7 +12,7 @@ from connectors.kit.messages import Delivery, DeliveryFound
 from connectors.sandbox.faults import Fault
 from connectors.sandbox.market import SandboxOrderState
 from connectors.sandbox.woocommerce import WooCommerceSandbox
-from connectors.sandbox.woocommerce_shop import ShopOrder
+from connectors.sandbox.woocommerce_shop import Note, ShopOrder
 from connectors.woocommerce import WooCommerce
 from connectors.woocommerce.notes import note_text
 from core.types import CodePayload, LineCodes, ListingRef, OrderRef, PayloadKind
@@ -29,7 +29,7 @@ from tests.connectors.woocommerce_bench import (
 )
 
 # deliver_codes reads the order and its notes before it writes: the third request is the note.
-_NOTE, _COMPLETION = 2, 3
+_NOTE, _COMPLETION = 2, 4
 
 
 async def ready(market: WooCommerceSandbox, connector: WooCommerce) -> tuple[ShopOrder, Delivery]:
@@ -178,6 +178,23 @@ async def test_an_order_taken_back_after_the_note_is_not_completed_again() -> No
         await market.refund(order.order_ref)
         assert await connector.find_delivery(handed.order_ref, handed.attempt_key) is DeliveryFound.DELIVERED
         assert order.status == "refunded"
+
+
+class CancellingShop(WooCommerceSandbox):
+    """A shop that cancels an order in the moment in which its buyer is told."""
+
+    def write_note(self, order: ShopOrder, text: str, *, for_customer: bool) -> Note:
+        """The cancellation is first, by a hair."""
+        self.set_status(order, "cancelled")
+        return super().write_note(order, text, for_customer=for_customer)
+
+
+async def test_an_order_that_is_cancelled_while_its_buyer_is_told_stays_cancelled() -> None:
+    async with shop(CancellingShop) as market, connect(market) as connector:
+        order, handed = await ready(market, connector)
+        await connector.deliver_codes(handed)
+        assert (order.status, order.state) == ("cancelled", SandboxOrderState.CANCELLED)
+        assert order.codes == texts(handed), "the buyer has read them all the same"
 
 
 async def test_an_image_is_refused_before_anything_is_sent() -> None:

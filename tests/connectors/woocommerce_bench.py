@@ -34,9 +34,11 @@ class Clock:
 
 
 @asynccontextmanager
-async def shop(**options: Any) -> AsyncIterator[WooCommerceSandbox]:
+async def shop(
+    kind: type[WooCommerceSandbox] = WooCommerceSandbox, **options: Any
+) -> AsyncIterator[WooCommerceSandbox]:
     """A shop with one card in it, whose webhooks leave at once."""
-    async with WooCommerceSandbox(**{"webhook_after_seconds": 0.0, **options}) as market:
+    async with kind(**{"webhook_after_seconds": 0.0, **options}) as market:
         market.add_listing(CARD, "STEAM-20", title="Steam 20", quantity=50, price_minor=2000)
         yield market
 
