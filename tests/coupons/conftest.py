@@ -1,4 +1,4 @@
-"""Gives coupons a server of their own, since following refunds waits for whoever writes on it, and a house."""
+"""Gives coupons a server of their own, as following refunds waits for whoever writes on it; and a house."""
 
 from __future__ import annotations
 
