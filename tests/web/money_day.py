@@ -184,7 +184,7 @@ async def publish_campaigns(room: Room) -> None:
     )
     async with room.pool.acquire() as conn, conn.transaction():
         for each in made:
-            await publish(conn, each, actor="ann", reason="autumn", now=now)
+            await publish(conn, room.services.seeds, each, actor="ann", reason="autumn", now=now)
         await stop(conn, "stopped", actor="ann", reason="too dear: 太贵", now=now)
 
 
@@ -206,7 +206,7 @@ async def _grant(room: Room) -> None:
     """As the daemon does; granting waits for whoever writes on the server."""
     booker = Booker(room.pool)
     payer = Payer(Wallets(room.pool, booker), Points(room.pool, {}, booker), None, booker)
-    granting = Granting(room.pool, payer, lambda: datetime.now(UTC))
+    granting = Granting(room.pool, payer, room.services.seeds, lambda: datetime.now(UTC))
 
     async def granted() -> bool:
         await granting.work()
