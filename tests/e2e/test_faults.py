@@ -152,7 +152,9 @@ async def test_an_order_cancelled_before_we_heard_of_it_stays_cancelled(dsn: str
         await until(known, "the cancellation was heard of")
         await until(lambda: all(sent.arrived for sent in market.envoy.sent), "both webhooks arrived")
         await come_to_rest(house)
-        assert await moves_of(house.core, terms, order.order_ref) == ["cancelled"]
+        # The poll may have heard of the reservation while it stood; whoever comes late brings nothing back.
+        moves = await moves_of(house.core, terms, order.order_ref)
+        assert moves in (["cancelled"], ["reserved", "cancelled"])
 
 
 # A marketplace that does not answer as it should.
