@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
 
-from config.campaigns import read_campaign
+from config.campaigns import CampaignFile, read_campaign
 from config.problems import Problem, SettingsRefused
 from config.settings import Settings
 from core.campaigns.campaign import Campaign
@@ -19,9 +20,9 @@ from scheduler.cli.campaigns_shown import (
     list_campaigns,
     show_campaign,
 )
-from scheduler.cli.exits import Exit
+from scheduler.cli.linting import Written, show_lint
 from scheduler.cli.options import ListGroup, json_option, reason_option
-from scheduler.cli.output import note, print_json, say
+from scheduler.cli.output import print_json, say
 from scheduler.cli.session import Session, pass_session
 from scheduler.composition import open_core, utc_now
 from scheduler.loops.campaigns import open_seal
@@ -49,24 +50,20 @@ def lint_campaigns(ctx: click.Context, files: tuple[Path, ...], as_json: bool) -
 
     JSON: {"ok", "campaigns": [name], "problems": [{"source", "line", "path", "text"}]}.
     """
-    names: list[str] = []
-    problems: list[Problem] = []
-    for path in files:
-        try:
-            file = read_campaign(path)
-            names.append(file.campaign.name)
-            sound_campaign(file)
-        except SettingsRefused as refused:
-            problems += refused.problems
-    if as_json:
-        print_json({"ok": not problems, "campaigns": names, "problems": problems})
-    else:
-        for problem in problems:
-            note(f"consignd: {problem}")
-        if not problems:
-            say(f"nothing is wrong with {', '.join(names)}")
-    if problems:
-        ctx.exit(Exit.SETTINGS)
+    show_lint(ctx, files, _written, kind="campaigns", as_json=as_json)
+
+
+def _written(path: Path) -> Written:
+    file = read_campaign(path)
+    return Written(file.campaign.name, partial(_unsound, file))
+
+
+def _unsound(file: CampaignFile) -> list[Problem]:
+    try:
+        sound_campaign(file)
+    except SettingsRefused as refused:
+        return list(refused.problems)
+    return []
 
 
 @campaigns.command("publish")

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import click
 
 from config.plans import PlanFile, read_plan
-from config.problems import Problem, SettingsRefused
+from config.problems import Problem
 from core.money.money import Money
 from core.money.plans.explaining import Waterfall, waterfall
 from core.money.plans.facts import Milestones
 from core.money.plans.journal import sale_postings
 from core.money.plans.lint import lint
-from core.money.plans.rules import Plan
 from core.money.plans.trial import TrialSale
 from core.money.plans.waterfall import evaluate
 from core.money.posting import Posting
-from scheduler.cli.exits import Exit
+from scheduler.cli.linting import Written, show_lint
 from scheduler.cli.options import json_option
-from scheduler.cli.output import Cells, amount, note, print_json, say
+from scheduler.cli.output import Cells, amount, note, print_json
 from scheduler.cli.split_publishing import list_published, publish_split
 from scheduler.cli.split_sales import (
     explain_split,
@@ -58,28 +58,16 @@ def lint_plans(ctx: click.Context, files: tuple[Path, ...], as_json: bool) -> No
 
     JSON: {"ok", "plans": [name], "problems": [{"source", "line", "path", "text"}]}.
     """
-    names: list[str] = []
-    problems: list[Problem] = []
-    for path in files:
-        try:
-            file = read_plan(path)
-            names.append(file.plan.name)
-            problems += _linted(file, plan_of(file))
-        except SettingsRefused as refused:
-            problems += refused.problems
-    if as_json:
-        print_json({"ok": not problems, "plans": names, "problems": problems})
-    else:
-        for problem in problems:
-            note(f"consignd: {problem}")
-        if not problems:
-            say(f"nothing is wrong with {', '.join(names)}")
-    if problems:
-        ctx.exit(Exit.SETTINGS)
+    show_lint(ctx, files, _written, kind="plans", as_json=as_json)
 
 
-def _linted(file: PlanFile, plan: Plan) -> list[Problem]:
-    return [file.problem(problem.number, problem.text) for problem in lint(plan)]
+def _written(path: Path) -> Written:
+    file = read_plan(path)
+    return Written(file.plan.name, partial(_unsound, file))
+
+
+def _unsound(file: PlanFile) -> list[Problem]:
+    return [file.problem(problem.number, problem.text) for problem in lint(plan_of(file))]
 
 
 @splits.command("try")
@@ -122,7 +110,7 @@ def try_plan(ctx: click.Context, /, path: Path, as_json: bool, **_: object) -> N
     split = evaluate(plan, facts)
     shown = waterfall(split)
     entries = sale_postings(split, Milestones(facts.sold_at, facts.sold_at), facts.sold_at)
-    problems = [str(problem) for problem in _linted(file, plan)]
+    problems = [str(problem) for problem in _unsound(file)]
     if as_json:
         print_json({"waterfall": shown, "entries": entries, "problems": problems})
         return
