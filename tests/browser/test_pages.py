@@ -165,3 +165,28 @@ async def test_a_page_that_is_open_hears_of_a_stop_by_itself(visitor: Visitor) -
     body = {"scope": "channel", "name": "hasty", "reason": "by the API"}
     assert (await visitor.room.call("POST", "/switches/stop", body=body)).status == 200
     await expect(visitor.page.locator(".banner")).to_contain_text("Channel hasty is stopped")
+
+
+async def test_a_page_that_answered_a_form_stays_live_and_keeps_what_it_showed(visitor: Visitor) -> None:
+    page = visitor.page
+    await visitor.open("/codes/0.1.1")
+    await visitor.decide("Show code", "the buyer cannot read it")
+    await expect(page.locator(".revealed")).to_contain_text("CODE-0001")
+    await expect(page.locator("#live")).to_have_text("live")
+    await visitor.room.sell("heard-of-it")
+    await expect(page.locator("#story")).to_contain_text("heard-of-it")
+    await expect(page.locator(".revealed")).to_contain_text("CODE-0001")
+    assert visitor.complaints == []
+
+
+async def test_a_page_that_says_what_went_wrong_hears_of_a_stop_and_asks_for_nothing_else(
+    visitor: Visitor,
+) -> None:
+    await visitor.open("/codes/0.1.1")
+    await visitor.decide("Show code", " ")
+    await expect(visitor.page.locator("h1")).to_contain_text("Not understood")
+    visitor.complaints.clear()
+    body = {"scope": "channel", "name": "hasty", "reason": "by the API"}
+    assert (await visitor.room.call("POST", "/switches/stop", body=body)).status == 200
+    await expect(visitor.page.locator(".banner")).to_contain_text("Channel hasty is stopped")
+    assert visitor.complaints == []

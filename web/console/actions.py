@@ -49,7 +49,9 @@ async def reveal(visit: Visit, form: Form) -> Shown:
                 conn, place, actor=token.name, role=token.role.value, reason=reason_of(form)
             )
         story = await trace(conn, place)
-    return Shown("code.html", {"place": str(place), "story": story, "payload": payload})
+    values = {"place": str(place), "story": story, "payload": payload}
+    # This answer is given once: the page of the code tells what is new.
+    return Shown("code.html", values, address=f"/console/codes/{place}")
 
 
 async def replace(visit: Visit, form: Form) -> Shown:

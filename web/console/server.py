@@ -177,7 +177,9 @@ class ConsoleServer:
             return await self._sorry(problem, session, raw)
 
     async def _sorry(self, problem: Problem, session: Session | None, raw: web.Request) -> web.Response:
-        return await self._render(Shown("sorry.html", {"problem": problem}, problem.status), session, raw)
+        # What went wrong is not asked for again by itself; what stands is told by every page.
+        shown = Shown("sorry.html", {"problem": problem}, problem.status, address=ROOT)
+        return await self._render(shown, session, raw)
 
     async def _render(self, shown: Shown, session: Session | None, raw: web.Request) -> web.Response:
         here = raw.path.removeprefix(ROOT)

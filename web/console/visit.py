@@ -59,11 +59,15 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A page to render: its template and what it shows there."""
+    """A page to render: its template and what it shows there.
+
+    `address`: where it is read again to stay live, if that is not where it was asked for.
+    """
 
     template: str
     values: Mapping[str, object] = field(default_factory=dict)
     status: int = 200
+    address: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +164,7 @@ class Renderer:
             session=session,
             standing=standing,
             may=rights,
+            address=shown.address,
             notice=session.take_notice() if session is not None else None,
         )
         return web.Response(

@@ -44,8 +44,10 @@
     const parts = waiting;
     waiting = new Set();
     try {
-      const fresh = await load(location.href);
-      if (fresh) swap(document.getElementById("content"), fresh, parts);
+      const content = document.getElementById("content");
+      // What was answered to a form cannot be asked for again: such a page says where it is read anew.
+      const fresh = await load(content.dataset.address || location.href);
+      if (fresh) swap(content, fresh, parts);
       if (panel.open && panelAddress) {
         const inside = await load(panelAddress);
         if (inside) swap(panelContent, inside, parts);
