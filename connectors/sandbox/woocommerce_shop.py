@@ -204,16 +204,7 @@ def shown_order(order: ShopOrder, currency: str, zone: timedelta) -> JsonObject:
         "customer_id": order.customer_id,
         "customer_ip_address": order.ip_address,
         "customer_user_agent": "Mozilla/5.0",
-        "billing": {
-            "first_name": "",
-            "last_name": "",
-            "address_1": order.address[0],
-            "address_2": "",
-            "postcode": order.address[1],
-            "country": order.address[2],
-            "email": order.email,
-            "phone": "",
-        },
+        "billing": _shown_billing(order),
         "payment_method": "sandbox",
         "meta_data": [
             {"id": number, "key": key, "value": value}
@@ -226,6 +217,19 @@ def shown_order(order: ShopOrder, currency: str, zone: timedelta) -> JsonObject:
             {"id": 900_000 + number, "reason": reason, "total": decimal_text(-amount_minor)}
             for number, (amount_minor, reason) in enumerate(order.refunds)
         ],
+    }
+
+
+def _shown_billing(order: ShopOrder) -> JsonObject:
+    return {
+        "first_name": "",
+        "last_name": "",
+        "address_1": order.address[0],
+        "address_2": "",
+        "postcode": order.address[1],
+        "country": order.address[2],
+        "email": order.email,
+        "phone": "",
     }
 
 

@@ -179,25 +179,12 @@ def decide(
     points: PointTerms | None = None,
 ) -> Granted | Refused:
     """What an order gets of one reward, or why it gets nothing."""
-    if facts.currency != campaign.currency:
-        return Refused(Why.CURRENCY, f"sold in {facts.currency}, the campaign is in {campaign.currency}")
-    eligible, why_not = _eligible(reward.rule, facts)
-    if not eligible:
-        return Refused(Why.CONDITION, why_not)
-    if refused := _barred(campaign, reward.rule, facts, history):
-        return refused
-    base_minor = _base(reward.rule.base, eligible)
-    if base_minor is None:
-        return Refused(Why.COST_UNKNOWN, "what its codes cost is not known in this currency: import it")
-    reckoned = _Reckoned(base_minor, eligible)
-    outcome_no = None
-    if reward.outcomes:
-        assert seed is not None, "a draw has a seed"
-        drawn_for = DrawnFor(
-            campaign.name, campaign.version, reward.rule.name, facts.channel, facts.order_ref
-        )
-        outcome_no = draw(seed, drawn_for, reward.outcomes)
-    given = amount_of(campaign, reward, reckoned.base_minor, facts, history.counted, outcome_no)
+    reckoned = _reckoned(campaign, reward.rule, facts, history)
+    if isinstance(reckoned, Refused):
+        return reckoned
+    base_minor = reckoned.base_minor
+    outcome_no = _drawn(campaign, reward, facts, seed)
+    given = amount_of(campaign, reward, base_minor, facts, history.counted, outcome_no)
     if points is not None:
         given = int(given * points.level)
     parts = _parts(reward, facts, given)
@@ -218,6 +205,30 @@ def decide(
         outcome_no=outcome_no,
         warning=warning,
     )
+
+
+def _reckoned(campaign: Campaign, rule: Rule, facts: OrderFacts, history: History) -> _Reckoned | Refused:
+    """What of the order the reward is reckoned from, or why the order is none of its business."""
+    if facts.currency != campaign.currency:
+        return Refused(Why.CURRENCY, f"sold in {facts.currency}, the campaign is in {campaign.currency}")
+    eligible, why_not = _eligible(rule, facts)
+    if not eligible:
+        return Refused(Why.CONDITION, why_not)
+    if refused := _barred(campaign, rule, facts, history):
+        return refused
+    base_minor = _base(rule.base, eligible)
+    if base_minor is None:
+        return Refused(Why.COST_UNKNOWN, "what its codes cost is not known in this currency: import it")
+    return _Reckoned(base_minor, eligible)
+
+
+def _drawn(campaign: Campaign, reward: Reward, facts: OrderFacts, seed: bytes | None) -> int | None:
+    """Which outcome this order draws, by its number; none where the reward draws nothing."""
+    if not reward.outcomes:
+        return None
+    assert seed is not None, "a draw has a seed"
+    drawn_for = DrawnFor(campaign.name, campaign.version, reward.rule.name, facts.channel, facts.order_ref)
+    return draw(seed, drawn_for, reward.outcomes)
 
 
 def amount_of(

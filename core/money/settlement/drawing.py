@@ -236,22 +236,23 @@ class SettlementRuns:
             sum(amount_minor for _, amount_minor in parts),
             terms.approvals,
             _other(terms, found.currency),
-            None if rate is None else rate.numerator,
-            None if rate is None else rate.denominator,
-            None if rate is None else rate.source,
-            None if rate is None else rate.at,
+            *_rate_columns(rate),
             terms.language,
             now,
             actor,
         )
-        done = await conn.execute(
-            _TAKE_ENTRIES, settlement_id, account_id, asked.until, timeout=_QUERY_SECONDS
-        )
-        assert int(done.rpartition(" ")[2]) == found.entries, "what is open stays so while the cursor is held"
+        await self._take(conn, settlement_id, account_id, asked.until, found)
         await conn.execute(_ADD_HELD, settlement_id, [day for day, _ in parts], [part for _, part in parts])
         why = f"{asked.cycle}, until {asked.until:%Y-%m-%d %H:%M}"
         await conn.execute(_ADD_MOVE, settlement_id, state, now, actor, why)
         return settlement_id
+
+    async def _take(
+        self, conn: Connection, settlement_id: int, account_id: int, until: datetime, found: Open
+    ) -> None:
+        """Make exactly the entries that were reckoned the settlement's, so no other will pay them."""
+        done = await conn.execute(_TAKE_ENTRIES, settlement_id, account_id, until, timeout=_QUERY_SECONDS)
+        assert int(done.rpartition(" ")[2]) == found.entries, "what is open stays so while the cursor is held"
 
     async def _rate(
         self, conn: Connection, currency: str, terms: PayeeTerms, now: datetime
@@ -325,6 +326,12 @@ async def _sums(conn: Connection, account_id: int) -> _Sums:
         # Whatever else it comes to is what withdrawn settlements gave back: their entries stand open again.
         freed_since_minor=int(now["unpaid_minor"]) - opening_minor - paid_since_minor,
         paid_before_minor=int(now["paid_minor"]),
+    )
+
+
+def _rate_columns(rate: Conversion | None) -> tuple[int | None, int | None, str | None, datetime | None]:
+    return (
+        (None, None, None, None) if rate is None else (rate.numerator, rate.denominator, rate.source, rate.at)
     )
 
 
