@@ -12,7 +12,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt,
 from config.rates import Rates
 from core.db.pool import Pool
 from core.errors import UnreadableFile
-from core.offers.pricing.rates import NewRate, add_rates, note_rate_health, rate_health
+from core.money.rates import NewRate, add_rates, note_rate_health, rate_health
 from scheduler.rate_shapes import read_answer
 
 _TIMEOUT = aiohttp.ClientTimeout(total=30, connect=10)

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 from config.rates import Rates
 from core.errors import InvalidInput, UnreadableFile
-from core.offers.pricing.rates import NewRate, parse_rate
+from core.money.rates import NewRate, parse_rate
 
 # The ECB tells a day's rates at about 16:00 in Frankfurt, summer and winter.
 _ECB_HOUR = time(14, 0, tzinfo=UTC)

@@ -21,9 +21,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from core.errors import InvalidInput
+from core.money.conversion import Conversion
 from core.money.money import Money, exponent
 from core.money.posting import Posting
-from core.offers.price.facts import Conversion
 
 _OPERATOR = ("operator", "")
 # Far above any sum of money, and low enough that a product of two never leaves what the journal can hold.

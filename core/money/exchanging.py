@@ -7,8 +7,8 @@ from datetime import datetime
 from core.db.pool import Connection, Pool
 from core.db.queries import load_queries
 from core.money.booking import Booker, Booking, BookingKind
+from core.money.conversion import Conversion
 from core.money.exchange import Exchanged
-from core.offers.price.facts import Conversion
 
 _KEEP_RATE = load_queries("core.money", "exchanging.sql")["keep_rate"]
 

@@ -11,13 +11,13 @@ from pydantic import TypeAdapter
 
 from core.db.pool import Connection, Record
 from core.db.queries import load_queries
+from core.money.conversion import Conversion
 from core.money.money import Money
 from core.money.plans.facts import CodesOf, Milestones, SaleFacts
 from core.money.plans.journal import Account, position
 from core.money.plans.refunds import Refunded
 from core.money.plans.stored import plan_from_json
 from core.money.plans.waterfall import Split, evaluate
-from core.offers.price.facts import Conversion
 from core.types import Lane, OrderId
 
 _SQL = load_queries("core.money", "sold.sql")

@@ -9,12 +9,12 @@ from datetime import datetime
 from core.buyers.fact_terms import FactTerms
 from core.db.pool import Connection
 from core.db.queries import load_queries
+from core.money.conversion import Conversion
 from core.money.exchange import convert
 from core.money.money import Money
 from core.money.plans.facts import CodesOf
+from core.money.rates import Pair, read_rates_at
 from core.money.sold import ConvertedCost
-from core.offers.price.facts import Conversion
-from core.offers.pricing.rates import Pair, read_rates_at
 from core.types import OrderId
 
 _CODES_BY_COST = load_queries("core.orders", "planned.sql")["codes_by_cost"]

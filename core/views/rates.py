@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from core.db.pool import Connection
-from core.offers.price.facts import Conversion
-from core.offers.pricing.rates import RateHealth, latest_rates, rate_health
+from core.money.conversion import Conversion
+from core.money.rates import RateHealth, latest_rates, rate_health
 
 _DECIMALS = 12
 _HOUR_SECONDS = 3600

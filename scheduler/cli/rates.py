@@ -11,9 +11,9 @@ import click
 from config.settings import Settings
 from core.db.pool import Pool
 from core.errors import InvalidInput
-from core.offers.price.facts import Conversion
-from core.offers.pricing.rate_files import read_rate_file
-from core.offers.pricing.rates import (
+from core.money.conversion import Conversion
+from core.money.rate_files import read_rate_file
+from core.money.rates import (
     NewRate,
     add_rates,
     latest_rates,

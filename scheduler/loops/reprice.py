@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from core.db.pool import Pool
-from core.offers.pricing.rates import newest_entry
+from core.money.rates import newest_entry
 from core.offers.pricing.repricing import Repricing, boundaries
 from core.offers.terms import ChannelTerms
 

@@ -20,7 +20,7 @@ from core.db.pool import Pool
 from core.money.ledger import Ledger
 from core.money.plans.facts import CodesOf
 from core.money.plans.rules import CHANNEL, CONSIGNOR, OPERATOR, Base, Condition, Plan, Rule, Short
-from core.offers.pricing.rates import NewRate, add_rates
+from core.money.rates import NewRate, add_rates
 from core.orders.asked_facts import spread_tax
 from core.orders.orders import Order
 from core.orders.owed import OwedSplits

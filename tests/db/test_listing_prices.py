@@ -9,13 +9,13 @@ from fractions import Fraction
 from core.db.pool import Pool
 from core.money.money import Money
 from core.money.plans.rules import CONSIGNOR
+from core.money.rates import NewRate, set_rate
 from core.offers.outbox import Outbox
 from core.offers.planning import OfferPlan
 from core.offers.price.book import PriceBook, PriceLayer
 from core.offers.price.plan import Held, NoPrice, Reason
 from core.offers.price.rule import Brake, DemandRule, Window
 from core.offers.pricing.holds import NewException, decide_hold, sign_exception
-from core.offers.pricing.rates import NewRate, set_rate
 from core.offers.stock.rules import StockPolicy
 from tests.factories import NOW, Shop, add_codes, add_shop, terms_of
 from tests.plain_plans import plain_plan, plain_rule

@@ -13,6 +13,7 @@ from core.codes.allocator import Allocator
 from core.db.pool import Pool
 from core.errors import InvalidInput, StaleVersion, UnknownListing
 from core.money.money import Money
+from core.money.rates import NewRate, add_rates, newest_entry, read_rates, set_rate
 from core.offers.price.facts import Budget, ChangeMade, ListingFacts, ListingQuestion, WindowSpan
 from core.offers.pricing.changes import (
     QuotedPrice,
@@ -30,7 +31,6 @@ from core.offers.pricing.holds import (
     revoke_exception,
     sign_exception,
 )
-from core.offers.pricing.rates import NewRate, add_rates, newest_entry, read_rates, set_rate
 from core.offers.pricing.sightings import Look, SeenOffer, due_looks, keep_looks, prune_sightings
 from core.offers.pricing.stored_facts import ChangeTerms, ToldQuota, budget, read_listing_facts
 from core.types import ListingId, ListingRef, OfferObserved

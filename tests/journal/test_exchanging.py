@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from core.db.pool import Pool
+from core.money.conversion import Conversion
 from core.money.exchange import Item, exchange
 from core.money.exchanging import Exchanges
 from core.money.journal.verifying import verify
 from core.money.money import Money
-from core.offers.price.facts import Conversion
 from tests.factories import NOW
 from tests.journal.books import sealing, tamper
 

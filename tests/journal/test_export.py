@@ -13,13 +13,13 @@ import pytest
 
 from core.db.pool import Pool
 from core.errors import InvalidInput
+from core.money.conversion import Conversion
 from core.money.exchange import Item, exchange
 from core.money.exchanging import Exchanges
 from core.money.journal.chart import Account, Chart
 from core.money.journal.export import Form, export
 from core.money.journal.periods import Period
 from core.money.money import Money
-from core.offers.price.facts import Conversion
 from tests.factories import NOW
 from tests.journal.books import INCOME, PAYABLE, RECEIVABLE, post, sealing
 

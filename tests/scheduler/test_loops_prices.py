@@ -16,11 +16,11 @@ from connectors.kit.contract import account_for
 from connectors.kit.errors import AuthenticationFailed
 from connectors.sandbox.eneba import EnebaSandbox
 from core.money.money import Money
+from core.money.rates import NewRate, add_rates
 from core.offers.outbox import Outbox
 from core.offers.preview import Preview, preview
 from core.offers.price.book import PriceBook, PriceLayer
 from core.offers.price.rule import Brake, Follow, RivalRule, Window
-from core.offers.pricing.rates import NewRate, add_rates
 from core.offers.pricing.repricing import Repriced, Repricing, boundaries
 from core.offers.pricing.stored_facts import ChangeTerms
 from core.offers.stock.rules import StockPolicy

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from config.rates import Rates
 from core.db.pool import Pool
-from core.offers.pricing.rates import RateHealth, rate_health, read_rates
+from core.money.rates import RateHealth, rate_health, read_rates
 from scheduler.rate_fetching import RateFetcher, SourceFailed
 from tests.factories import NOW
 

@@ -16,11 +16,11 @@ from pypdf import PdfReader
 from core.db.pool import Pool
 from core.errors import SettlementFixed, UnknownSettlement
 from core.money.money import Money
+from core.money.rates import NewRate, add_rates
 from core.money.settlement.fates import Fate
 from core.money.settlement.paper.writing import Form, statement_parts
 from core.money.settlement.statement import Part, masked, open_statement
 from core.money.settlement.terms import Payee, PayeeTerms
-from core.offers.pricing.rates import NewRate, add_rates
 from tests.factories import NOW
 from tests.journal.books import tamper
 from tests.settlement.house import (

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from core.money.conversion import Conversion
 from core.money.money import Money
 from core.money.plans.rules import CHANNEL, Plan
 from core.offers.price.facts import (
     ChangeMade,
-    Conversion,
     ListingFacts,
     PriceFacts,
     ShownPrice,

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import InvalidInput
+from core.money.conversion import Conversion
 from core.money.exchange import Exchanged, Item, convert, exchange
 from core.money.money import Money, exponent
-from core.offers.price.facts import Conversion
 
 AT = datetime(2026, 10, 1, tzinfo=UTC)
 CURRENCIES = ("EUR", "USD", "JPY", "KWD", "CNY")

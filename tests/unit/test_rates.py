@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from config.rates import Rates
 from core.errors import InvalidInput, UnreadableFile
+from core.money.conversion import Conversion
 from core.money.money import Money
-from core.offers.price.facts import Conversion
-from core.offers.pricing.rate_files import read_rate_file
-from core.offers.pricing.rates import NewRate, conversions, inverse, parse_rate
+from core.money.rate_files import read_rate_file
+from core.money.rates import NewRate, conversions, inverse, parse_rate
 from scheduler.rate_shapes import read_answer
 
 AT = datetime(2026, 11, 20, 14, tzinfo=UTC)

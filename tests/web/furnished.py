@@ -10,13 +10,13 @@ from pathlib import Path
 
 from core.db.queries import parse_queries
 from core.money.money import Money
+from core.money.rates import NewRate, add_rates, note_rate_health, set_rate
 from core.offers.catalogue import NewSku, add_sku, link_listing, set_base_price
 from core.offers.closures.guard import GuardRule
 from core.offers.outbox import Refusal
 from core.offers.price.book import PriceBook, PriceLayer, Rounding
 from core.offers.price.rule import Aim, Brake, Follow, Pressure, RivalRule, StockRung, Target, Window
 from core.offers.pricing.holds import AskedPrice, NewException, ask_for_prices, sign_exception
-from core.offers.pricing.rates import NewRate, add_rates, note_rate_health, set_rate
 from core.offers.pricing.stored_facts import ChangeTerms
 from core.types import Asked, CountedOver, Formula, ListingId, ListingRef, PenaltyLine, SkuId
 from tests.factories import add_codes

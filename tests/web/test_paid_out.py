@@ -12,8 +12,8 @@ from aiohttp import ClientSession, CookieJar
 
 from core.db.pool import Pool
 from core.money.journal.periods import Period
+from core.money.rates import NewRate, add_rates
 from core.money.settlement.terms import Payee, PayeeTerms
-from core.offers.pricing.rates import NewRate, add_rates
 from core.views.money_standing import paid
 from tests.factories import NOW
 from tests.settlement.house import ADA, BOB, owe, runs, settle, terms

@@ -7,8 +7,8 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, Field
 
+from core.money.rates import NewRate, parse_rate, set_rate
 from core.offers.price.rule import RATE_MAX_AGE
-from core.offers.pricing.rates import NewRate, parse_rate, set_rate
 from core.views.rates import RatesShown, shown_rates
 from web.access import Right
 from web.api.route import Call, Route, Shape

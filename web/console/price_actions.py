@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from core.errors import InvalidInput
-from core.offers.pricing.rates import NewRate, parse_rate
+from core.money.rates import NewRate, parse_rate
 from core.types import ListingId
 from core.views.prices import priced_listing
 from web.api.prices import decide_held, listing_id_of, number_of, revoke_signed, sign_below

@@ -15,8 +15,10 @@ from core.db.pool import Connection, Pool, Record
 from core.db.queries import load_queries
 from core.errors import InvalidInput
 from core.money.booking import Booker
+from core.money.conversion import Conversion
 from core.money.journal.periods import open_date
 from core.money.money import Money
+from core.money.rates import read_rates
 from core.money.settlement.entries import release_booking
 from core.money.settlement.terms import (
     CycleKind,
@@ -28,8 +30,6 @@ from core.money.settlement.terms import (
     outcome,
     reserve_minor,
 )
-from core.offers.price.facts import Conversion
-from core.offers.pricing.rates import read_rates
 
 _SQL = load_queries("core.money.settlement", "settling.sql")
 _COLLECT = _SQL["collect"]

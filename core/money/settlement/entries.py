@@ -13,11 +13,11 @@ rate of the day on which the settlement was drawn up, settled at that of the day
 from __future__ import annotations
 
 from core.money.booking import Booking, BookingKind
+from core.money.conversion import Conversion
 from core.money.exchange import Exchanged, Item, convert, exchange
 from core.money.money import Money
 from core.money.posting import Posting
 from core.money.settlement.terms import Payee
-from core.offers.price.facts import Conversion
 
 _BANK = ("operator", "", "bank")
 _CORRECTION = ("operator", "", "correction")

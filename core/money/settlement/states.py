@@ -12,14 +12,14 @@ from core.db.pool import Connection, Pool
 from core.db.queries import load_queries
 from core.errors import AnotherNeeded, Conflict, InvalidInput, RateTooOld, SettlementFixed, UnknownSettlement
 from core.money.booking import Booker
+from core.money.conversion import Conversion
 from core.money.exchange import Exchanged
 from core.money.exchanging import Exchanges
 from core.money.journal.periods import open_date
 from core.money.money import Money
+from core.money.rates import read_rates
 from core.money.settlement.entries import correction_booking, payment_booking, payment_exchange
 from core.money.settlement.terms import Payee, SettlementTerms
-from core.offers.price.facts import Conversion
-from core.offers.pricing.rates import read_rates
 from core.views.settlements import SettlementView, find_settlement, settlement_detail
 
 _SQL = load_queries("core.money.settlement", "settling.sql")

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 
+from core.money.conversion import Conversion
 from core.money.money import Money
-from core.offers.price.facts import Conversion, PriceFacts
+from core.offers.price.facts import PriceFacts
 from core.offers.price.plan import Reason, Stop
 from core.offers.price.rule import PriceRule
 

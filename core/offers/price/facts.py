@@ -10,41 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from core.errors import InvalidInput
-from core.money.money import Money, exponent
+from core.money.conversion import Rates
+from core.money.money import Money
 from core.types import ListingId
 
 # How far back past changes of a price are looked at; older ones need not be read.
 CHANGES_LOOKED_AT = timedelta(days=2)
-
-
-@dataclass(frozen=True, slots=True)
-class Conversion:
-    """A rate: one major unit of `base` is numerator / denominator major units of `quote`."""
-
-    base: str
-    quote: str
-    numerator: int
-    denominator: int
-    source: str
-    at: datetime
-
-    def __post_init__(self) -> None:
-        if min(self.numerator, self.denominator) < 1:
-            raise InvalidInput(
-                f"rate {self.base} to {self.quote}: {self.numerator}/{self.denominator} is not above zero"
-            )
-
-    def convert(self, amount: Money) -> Money:
-        """An amount in the other currency, a part of a minor unit rounded up: costs are never understated."""
-        assert amount.currency == self.base, f"{amount} by a rate from {self.base}"
-        above = amount.amount_minor * self.numerator * 10 ** exponent(self.quote)
-        below = self.denominator * 10 ** exponent(self.base)
-        return Money(-(-above // below), self.quote)
-
-
-# By base and quote currency. A rate that stands only the other way round is not here: who reads them adds it.
-Rates = Mapping[tuple[str, str], Conversion]
 
 
 @dataclass(frozen=True, slots=True)

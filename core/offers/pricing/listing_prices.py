@@ -8,8 +8,10 @@ from datetime import datetime
 
 from core.db.pool import Connection
 from core.errors import SaleUnsplit
+from core.money.conversion import Rates
 from core.money.money import Money
 from core.money.plans.rules import Plan
+from core.money.rates import read_rates
 from core.offers.closures.closed import Closures
 from core.offers.drift.adopted import price_as_found
 from core.offers.history.seasons import read_seasons
@@ -21,14 +23,12 @@ from core.offers.price.facts import (
     ListingQuestion,
     Offered,
     PriceFacts,
-    Rates,
     ShownPrice,
 )
 from core.offers.price.fees import Fees
 from core.offers.price.plan import Priced, PricePlan
 from core.offers.price.rule import PriceRule
 from core.offers.price.window import spans
-from core.offers.pricing.rates import read_rates
 from core.offers.pricing.stored_facts import read_listing_facts
 from core.offers.terms import ChannelTerms
 from core.types import ChannelId, ListingId, SkuId

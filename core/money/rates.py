@@ -15,10 +15,10 @@ from core.audit import note
 from core.db.pool import Connection
 from core.db.queries import load_queries
 from core.errors import InvalidInput
+from core.money.conversion import Conversion, Rates
 from core.money.money import Money
-from core.offers.price.facts import Conversion, Rates
 
-_SQL = load_queries("core.offers.pricing", "rates.sql")
+_SQL = load_queries("core.money", "rates.sql")
 _ADD_RATES = _SQL["add_rates"]
 _LATEST_OF_PAIRS = _SQL["latest_of_pairs"]
 _LATEST_OF_PAIRS_AT = _SQL["latest_of_pairs_at"]

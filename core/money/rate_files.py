@@ -11,7 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from core.errors import InvalidInput, UnreadableFile
-from core.offers.pricing.rates import NewRate, parse_rate
+from core.money.rates import NewRate, parse_rate
 
 _COLUMNS = ("base", "quote", "rate", "at")
 _LARGEST_BYTES = 4 * 1024 * 1024
