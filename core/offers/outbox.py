@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from core.cursors import move_cursor, read_cursor
 from core.db.pool import Connection, Pool, Record
 from core.db.queries import load_queries
 from core.flash.quota import quotas_left
@@ -34,8 +35,6 @@ _LOCK_SKUS_OF_CHANNEL = _SQL["lock_skus_of_channel"]
 _LOCK_REFS_OF_CHANNEL = _SQL["lock_refs_of_channel"]
 _LOCK_DOUBTS = _SQL["lock_doubts"]
 _READ_MARKS = _SQL["read_marks"]
-_MOVE_CURSOR = _SQL["move_cursor"]
-_READ_CURSOR = _SQL["read_cursor"]
 _DIRTY_SKUS = _SQL["dirty_skus"]
 _DIRTY_CHANNEL = _SQL["dirty_channel"]
 _EXPIRED_SKUS = _SQL["expired_skus"]
@@ -129,7 +128,7 @@ class Outbox:
             )
             for lane in {int(row["lane"]) for row in rows}:
                 last = max(int(row["mark_id"]) for row in rows if row["lane"] == lane)
-                await conn.execute(_MOVE_CURSOR, channel_id, f"marks.{lane}", str(last), now)
+                await move_cursor(conn, channel_id, f"marks.{lane}", str(last), now)
         return len(skus)
 
     async def collect_expired(self, terms: ChannelTerms) -> int:
@@ -359,19 +358,6 @@ def _ids_and_versions(plans: Sequence[OfferPlan]) -> tuple[list[ListingId], list
 async def _touch(conn: Connection, channel_id: ChannelId, now: datetime) -> None:
     await conn.execute(_LOCK_SKUS_OF_CHANNEL, channel_id, None)
     await conn.execute(_DIRTY_CHANNEL, channel_id, now)
-
-
-async def read_cursor(conn: Connection, channel_id: ChannelId, subject: str) -> str | None:
-    """How far a channel has been read on a subject; None before the first time."""
-    position: str | None = await conn.fetchval(_READ_CURSOR, channel_id, subject)
-    return position
-
-
-async def move_cursor(
-    conn: Connection, channel_id: ChannelId, subject: str, position: str, now: datetime
-) -> None:
-    """Write down how far a channel has been read, in the caller's transaction."""
-    await conn.execute(_MOVE_CURSOR, channel_id, subject, position, now)
 
 
 async def _settle_published(

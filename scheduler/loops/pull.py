@@ -9,9 +9,9 @@ from datetime import datetime
 import structlog
 
 from connectors.kit.abilities import PullsOrders
+from core.cursors import move_cursor, read_cursor
 from core.db.pool import Pool
 from core.errors import InvalidInput, MoveRefused, ReferenceReused
-from core.offers.outbox import move_cursor, read_cursor
 from core.offers.terms import ChannelTerms
 from core.orders.intake import Intake
 from core.types import ChannelOrder

@@ -9,10 +9,11 @@ import structlog
 
 from connectors.kit.abilities import ListsOffers, ReportsPayouts
 from connectors.kit.messages import PayoutLine
+from core.cursors import move_cursor, read_cursor
 from core.db.pool import Pool
 from core.money.payouts import ToldLine, keep_lines
 from core.offers.drift.reconciling import Drift, Reconciliation
-from core.offers.outbox import Outbox, move_cursor, read_cursor
+from core.offers.outbox import Outbox
 from core.offers.terms import ChannelTerms
 from core.types import ListingRef
 

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from core.cursors import move_cursor, read_cursor
 from core.db.pool import Connection, Pool, Record
 from core.db.queries import load_queries
 from core.money.booking import Booker
 from core.money.statements.entries import late_booking, line_booking, missing_booking
 from core.money.statements.matching import Matcher, missing_kind
 from core.money.statements.terms import Due, DueKind, Line, LineKind, MatchTerms, Resolution, Verdict
-from core.offers.outbox import move_cursor, read_cursor
 
 _SQL = load_queries("core.money.statements", "book.sql")
 _LOCK_CHANNEL = _SQL["lock_channel"]
