@@ -12,7 +12,8 @@ from core.money.journal.chart import Chart
 from core.money.journal.export import Form, export
 from core.money.journal.periods import Period, close_period, reopen_period
 from core.money.journal.sealing import Sealing
-from core.views.journal import ChainState, Periods, TrialBalance, chain_state, periods, trial_balance
+from core.money.journal.trial import TrialBalance, trial_balance
+from core.views.journal import ChainState, Periods, chain_state, periods
 from scheduler.cli.exits import Exit
 from scheduler.cli.options import json_option, reason_option
 from scheduler.cli.output import Cells, amount, note, print_json, say

@@ -16,8 +16,8 @@ from playwright.async_api import Locator, expect
 
 from core.db.pool import open_pool
 from core.money.journal.periods import Period
+from core.money.journal.trial import trial_balance
 from core.types import ListingId
-from core.views.journal import trial_balance
 from core.views.ledger import balances, explain_order
 from core.views.money_standing import DEBIT, standing_of
 from tests.browser.visitor import WIDTHS, Visitor, browse, open_visitor

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from core.db.pool import Connection, Pool
 from core.money.journal.periods import Period
-from core.views.journal import trial_balance
+from core.money.journal.trial import trial_balance
 from core.views.ledger import balances
 from tests.factories import NOW
 from tests.journal.books import PAYABLE, RECEIVABLE, post, post_many, sealing

@@ -11,7 +11,8 @@ import pytest
 from core.db.pool import Pool
 from core.errors import Conflict, InvalidInput, Overloaded
 from core.money.journal.periods import Period, close_period, open_date, reopen_period
-from core.views.journal import periods, trial_balance
+from core.money.journal.trial import trial_balance
+from core.views.journal import periods
 from tests.factories import NOW
 from tests.journal.books import post, sealing
 

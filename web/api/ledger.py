@@ -11,7 +11,8 @@ from core.db.pool import Pool
 from core.money.journal.chart import Chart
 from core.money.journal.export import Form, export
 from core.money.journal.periods import Period, close_period, reopen_period
-from core.views.journal import ChainState, Periods, TrialBalance, chain_state, periods, trial_balance
+from core.money.journal.trial import TrialBalance, trial_balance
+from core.views.journal import ChainState, Periods, chain_state, periods
 from web.access import Right
 from web.api.route import Call, Download, Route, Shape
 from web.api.shapes import Done, Words

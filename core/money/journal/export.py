@@ -20,8 +20,8 @@ from core.db.pool import Connection
 from core.db.queries import load_queries
 from core.money.journal.chart import Account, Chart
 from core.money.journal.periods import Period
+from core.money.journal.trial import TrialBalance, trial_balance
 from core.money.money import Money
-from core.views.journal import TrialBalance, trial_balance
 
 _SQL = load_queries("core.money.journal", "export.sql")
 _ACCOUNTS = _SQL["accounts"]
