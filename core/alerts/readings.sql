@@ -93,18 +93,10 @@ ORDER BY channel.name
 -- Of the orders that have not ended: those overdue for longer than $2, those that wait for a person since longer
 -- than $2, and those that were paid for and have no codes.
 WITH waiting AS (
-    SELECT open_order.channel_id, channel_order.order_ref, open_order.due_at,
-        coalesce(last.to_state, channel_order.first_state) AS state,
-        coalesce(last.moved_at, channel_order.created_at) AS since
+    SELECT open_order.channel_id, order_now.order_ref, open_order.due_at, order_now.state,
+        order_now.state_since AS since
     FROM open_order
-    JOIN channel_order ON channel_order.order_id = open_order.order_id
-    LEFT JOIN LATERAL (
-        SELECT order_move.to_state, order_move.moved_at
-        FROM order_move
-        WHERE order_move.order_id = open_order.order_id
-        ORDER BY order_move.move_no DESC
-        LIMIT 1
-    ) last ON true
+    JOIN order_now ON order_now.order_id = open_order.order_id
 ),
 judged AS (
     SELECT waiting.*,
@@ -141,16 +133,9 @@ FROM channel
 LEFT JOIN (
     SELECT refund_due.channel_id, refund_due.order_ref, refund_due.decided_at
     FROM refund_due
-    JOIN channel_order ON channel_order.channel_id = refund_due.channel_id
-        AND channel_order.order_ref = refund_due.order_ref
-    JOIN LATERAL (
-        SELECT order_move.to_state
-        FROM order_move
-        WHERE order_move.order_id = channel_order.order_id
-        ORDER BY order_move.move_no DESC
-        LIMIT 1
-    ) last ON last.to_state = 'cancelled'
-    WHERE refund_due.settled_at IS NULL
+    JOIN order_now ON order_now.channel_id = refund_due.channel_id
+        AND order_now.order_ref = refund_due.order_ref
+    WHERE refund_due.settled_at IS NULL AND order_now.state = 'cancelled' AND order_now.move_no > 0
 ) owed ON owed.channel_id = channel.channel_id
 GROUP BY channel.name
 ORDER BY channel.name

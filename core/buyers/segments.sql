@@ -3,23 +3,16 @@
 SELECT asked.buyer_id, asked.at, bought.orders, bought.first_at, bought.last_at, bought.channels, sold.tags, listed.lists
 FROM unnest($1::bigint[], $2::timestamptz[]) asked(buyer_id, at)
 CROSS JOIN LATERAL (
-    SELECT count(*) AS orders, min(channel_order.placed_at) AS first_at, max(channel_order.placed_at) AS last_at,
+    SELECT count(*) AS orders, min(order_now.placed_at) AS first_at, max(order_now.placed_at) AS last_at,
         coalesce(array_agg(DISTINCT channel.name), '{}') AS channels,
-        coalesce(array_agg(channel_order.order_id), '{}') AS order_ids
+        coalesce(array_agg(order_now.order_id), '{}') AS order_ids
     FROM names_of(person_of(asked.buyer_id)) name
     JOIN buyer_handle ON buyer_handle.buyer_id = name.buyer_id
-    JOIN channel_order ON channel_order.channel_id = buyer_handle.channel_id
-        AND channel_order.buyer_ref = buyer_handle.buyer_ref
-        AND channel_order.placed_at < asked.at
-    JOIN channel ON channel.channel_id = channel_order.channel_id
-    WHERE EXISTS (
-            SELECT FROM order_move
-            WHERE order_move.order_id = channel_order.order_id AND order_move.to_state = 'delivered'
-        )
-        AND NOT EXISTS (
-            SELECT FROM order_move
-            WHERE order_move.order_id = channel_order.order_id AND order_move.to_state = 'refunded'
-        )
+    JOIN order_now ON order_now.channel_id = buyer_handle.channel_id
+        AND order_now.buyer_ref = buyer_handle.buyer_ref
+        AND order_now.placed_at < asked.at
+    JOIN channel ON channel.channel_id = order_now.channel_id
+    WHERE order_now.state = 'delivered'
 ) bought
 CROSS JOIN LATERAL (
     SELECT coalesce(array_agg(DISTINCT tag), '{}') AS tags
@@ -41,26 +34,19 @@ CROSS JOIN LATERAL (
 
 -- name: turnovers
 -- What each person spent in each window before a moment, by currency.
-SELECT asked.buyer_id, asked.at, windows.days, channel_order.currency,
+SELECT asked.buyer_id, asked.at, windows.days, order_now.currency,
     sum(order_line.quantity * order_line.unit_price_minor)::bigint AS turnover_minor
 FROM unnest($1::bigint[], $2::timestamptz[]) asked(buyer_id, at)
 CROSS JOIN unnest($3::int[]) windows(days)
 CROSS JOIN LATERAL names_of(person_of(asked.buyer_id)) name
 JOIN buyer_handle ON buyer_handle.buyer_id = name.buyer_id
-JOIN channel_order ON channel_order.channel_id = buyer_handle.channel_id
-    AND channel_order.buyer_ref = buyer_handle.buyer_ref
-    AND channel_order.placed_at < asked.at
-    AND channel_order.placed_at >= asked.at - make_interval(days => windows.days)
-JOIN order_line ON order_line.order_id = channel_order.order_id
-WHERE EXISTS (
-        SELECT FROM order_move
-        WHERE order_move.order_id = channel_order.order_id AND order_move.to_state = 'delivered'
-    )
-    AND NOT EXISTS (
-        SELECT FROM order_move
-        WHERE order_move.order_id = channel_order.order_id AND order_move.to_state = 'refunded'
-    )
-GROUP BY asked.buyer_id, asked.at, windows.days, channel_order.currency
+JOIN order_now ON order_now.channel_id = buyer_handle.channel_id
+    AND order_now.buyer_ref = buyer_handle.buyer_ref
+    AND order_now.placed_at < asked.at
+    AND order_now.placed_at >= asked.at - make_interval(days => windows.days)
+JOIN order_line ON order_line.order_id = order_now.order_id
+WHERE order_now.state = 'delivered'
+GROUP BY asked.buyer_id, asked.at, windows.days, order_now.currency
 
 -- name: segments
 SELECT DISTINCT ON (name) name, rules

@@ -29,25 +29,16 @@ WHERE code.lane = $1::smallint AND code.shelf_id = $2::int AND code.slot = $3::b
 -- name: standings
 -- Every place a code stood at, first to last, with what took it there and what became of it. `seen` is how far
 -- the order's own moves say that its codes got: 2 to the buyer, 1 to the channel, 0 nowhere.
-SELECT code.slot, allocation.order_id, allocation.line_no, channel.name AS channel, channel_order.order_ref,
-    coalesce(last.to_state, channel_order.first_state) AS state,
-    coalesce(last.moved_at, channel_order.created_at) AS state_since,
-    coalesce(moves.seen, 0) AS seen,
+SELECT code.slot, allocation.order_id, allocation.line_no, channel.name AS channel, order_now.order_ref,
+    order_now.state, order_now.state_since, coalesce(moves.seen, 0) AS seen,
     departure.kind, departure.departed_at, departure.actor, departure.reason,
     instead_of.bad_lane, instead_of.bad_shelf_id, instead_of.bad_slot,
     replaced_by.lane AS new_lane, replaced_by.shelf_id AS new_shelf_id, replaced_by.slot AS new_slot
 FROM code
 LEFT JOIN allocation ON allocation.lane = code.lane AND allocation.shelf_id = code.shelf_id
     AND allocation.slot = code.slot
-LEFT JOIN channel_order ON channel_order.order_id = allocation.order_id
-LEFT JOIN channel ON channel.channel_id = channel_order.channel_id
-LEFT JOIN LATERAL (
-    SELECT order_move.to_state, order_move.moved_at
-    FROM order_move
-    WHERE order_move.order_id = allocation.order_id
-    ORDER BY order_move.move_no DESC
-    LIMIT 1
-) last ON true
+LEFT JOIN order_now ON order_now.order_id = allocation.order_id
+LEFT JOIN channel ON channel.channel_id = order_now.channel_id
 LEFT JOIN LATERAL (
     SELECT max(CASE
         WHEN order_move.to_state = 'delivered' THEN 2

@@ -13,17 +13,7 @@ FROM (
         END AS what
     FROM coupon_use
     JOIN channel ON channel.channel_id = coupon_use.channel_id
-    LEFT JOIN LATERAL (
-        SELECT coalesce((
-            SELECT order_move.to_state
-            FROM order_move
-            WHERE order_move.order_id = channel_order.order_id
-            ORDER BY order_move.move_no DESC
-            LIMIT 1
-        ), channel_order.first_state) AS state
-        FROM channel_order
-        WHERE channel_order.channel_id = coupon_use.channel_id AND channel_order.order_ref = coupon_use.basket_ref
-    ) found ON true
+    LEFT JOIN order_now found ON found.channel_id = coupon_use.channel_id AND found.order_ref = coupon_use.basket_ref
     WHERE (coupon_use.state = 'reserved' OR (coupon_use.state = 'confirmed' AND NOT coupon_use.delivered))
         AND (coupon_use.state = 'reserved' OR coupon_use.reserved_at > $1::timestamptz - interval '45 days')
 ) due

@@ -35,17 +35,10 @@ WHERE coupon.coupon_id = $1::bigint
 -- name: uses_of_coupon
 -- What takes up a coupon's uses, and what became of the orders.
 SELECT coupon_use.use_id, coupon_use.use_no, coupon_use.state, coupon_use.channel_id, coupon_use.basket_ref,
-    coupon_use.hold_until, coalesce(last.to_state, channel_order.first_state) AS order_state
+    coupon_use.hold_until, order_now.state AS order_state
 FROM coupon_use
-LEFT JOIN channel_order ON channel_order.channel_id = coupon_use.channel_id
-    AND channel_order.order_ref = coupon_use.basket_ref
-LEFT JOIN LATERAL (
-    SELECT order_move.to_state
-    FROM order_move
-    WHERE order_move.order_id = channel_order.order_id
-    ORDER BY order_move.move_no DESC
-    LIMIT 1
-) last ON true
+LEFT JOIN order_now ON order_now.channel_id = coupon_use.channel_id
+    AND order_now.order_ref = coupon_use.basket_ref
 WHERE coupon_use.coupon_id = $1::bigint AND coupon_use.state IN ('reserved', 'confirmed', 'kept')
 
 -- name: buyer_uses

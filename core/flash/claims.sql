@@ -11,22 +11,15 @@ WHERE channel_id = $1::int AND order_ref = $2::text AND sale = $3::text AND sale
 -- What buyers who count as one have taken; orders that ended unsold, or were never written, count no more.
 SELECT coalesce(sum(flash_claim.pieces), 0)::int AS pieces
 FROM flash_claim
-LEFT JOIN channel_order ON channel_order.channel_id = flash_claim.channel_id
-    AND channel_order.order_ref = flash_claim.order_ref
-LEFT JOIN LATERAL (
-    SELECT order_move.to_state
-    FROM order_move
-    WHERE order_move.order_id = channel_order.order_id
-    ORDER BY order_move.move_no DESC
-    LIMIT 1
-) last ON true
+LEFT JOIN order_now ON order_now.channel_id = flash_claim.channel_id
+    AND order_now.order_ref = flash_claim.order_ref
 WHERE flash_claim.sale = $1::text
     AND flash_claim.sale_from = $2::timestamptz
     AND flash_claim.buyer_id = ANY ($3::bigint[])
     AND NOT flash_claim.is_over
     AND CASE
-        WHEN channel_order.order_id IS NULL THEN flash_claim.claimed_at > $4::timestamptz - interval '1 hour'
-        ELSE coalesce(last.to_state, channel_order.first_state) NOT IN ('cancelled', 'refunded', 'released', 'refused')
+        WHEN order_now.order_id IS NULL THEN flash_claim.claimed_at > $4::timestamptz - interval '1 hour'
+        ELSE order_now.state NOT IN ('cancelled', 'refunded', 'released', 'refused')
     END
 
 -- name: add_claim

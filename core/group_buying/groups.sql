@@ -35,38 +35,24 @@ WHERE ref = $1::text
 -- name: seats_of_groups
 -- Who sits in groups, with what has become of each order.
 SELECT group_seat.group_id, group_seat.channel_id, group_seat.order_ref, group_seat.seat_no, group_seat.buyer_id,
-    channel_order.order_id, coalesce(last.to_state, channel_order.first_state) AS order_state
+    order_now.order_id, order_now.state AS order_state
 FROM group_seat
-JOIN channel_order ON channel_order.channel_id = group_seat.channel_id
-    AND channel_order.order_ref = group_seat.order_ref
-LEFT JOIN LATERAL (
-    SELECT order_move.to_state
-    FROM order_move
-    WHERE order_move.order_id = channel_order.order_id
-    ORDER BY order_move.move_no DESC
-    LIMIT 1
-) last ON true
+JOIN order_now ON order_now.channel_id = group_seat.channel_id
+    AND order_now.order_ref = group_seat.order_ref
 WHERE group_seat.group_id = ANY ($1::bigint[]) AND group_seat.state = 'seated'
 ORDER BY group_seat.group_id, group_seat.seat_no
 
 -- name: waiting_seats
 -- Buyers without a seat, first come first; those whose order was not written yet are left out.
-SELECT group_seat.channel_id, group_seat.order_ref, group_seat.wanted_ref, channel_order.order_id,
-    channel_order.buyer_ref, coalesce(last.to_state, channel_order.first_state) AS order_state, group_seat.pieces
+SELECT group_seat.channel_id, group_seat.order_ref, group_seat.wanted_ref, order_now.order_id,
+    order_now.buyer_ref, order_now.state AS order_state, group_seat.pieces
 FROM group_seat
-JOIN channel_order ON channel_order.channel_id = group_seat.channel_id
-    AND channel_order.order_ref = group_seat.order_ref
-LEFT JOIN LATERAL (
-    SELECT order_move.to_state
-    FROM order_move
-    WHERE order_move.order_id = channel_order.order_id
-    ORDER BY order_move.move_no DESC
-    LIMIT 1
-) last ON true
+JOIN order_now ON order_now.channel_id = group_seat.channel_id
+    AND order_now.order_ref = group_seat.order_ref
 WHERE group_seat.offer = $1::text
     AND group_seat.state = 'waiting'
     -- The others get their codes, or their payment, first.
-    AND coalesce(last.to_state, channel_order.first_state) NOT IN ('reserved', 'parked', 'released', 'refused')
+    AND order_now.state NOT IN ('reserved', 'parked', 'released', 'refused')
 ORDER BY group_seat.told_at, group_seat.channel_id, group_seat.order_ref
 LIMIT $2::int
 
@@ -74,19 +60,12 @@ LIMIT $2::int
 -- What some buyers, who count as one, have of an offer; groups that failed and those they left count no more.
 SELECT coalesce(sum(group_seat.pieces), 0)::int AS pieces
 FROM group_seat
-JOIN channel_order ON channel_order.channel_id = group_seat.channel_id
-    AND channel_order.order_ref = group_seat.order_ref
-LEFT JOIN LATERAL (
-    SELECT order_move.to_state
-    FROM order_move
-    WHERE order_move.order_id = channel_order.order_id
-    ORDER BY order_move.move_no DESC
-    LIMIT 1
-) last ON true
+JOIN order_now ON order_now.channel_id = group_seat.channel_id
+    AND order_now.order_ref = group_seat.order_ref
 WHERE group_seat.offer = $1::text
     AND group_seat.buyer_id = ANY ($2::bigint[])
     AND group_seat.state IN ('seated', 'bought')
-    AND coalesce(last.to_state, channel_order.first_state) NOT IN ('cancelled', 'refunded')
+    AND order_now.state NOT IN ('cancelled', 'refunded')
 
 -- name: is_known_ref
 SELECT EXISTS (SELECT FROM buying_group WHERE ref = $1::text)

@@ -1,21 +1,11 @@
 -- name: load_orders
-SELECT channel_order.order_id, channel_order.lane, channel_order.channel_id, channel_order.order_ref,
-    channel_order.currency, channel_order.placed_at, channel_order.hold_until, channel_order.created_at,
-    coalesce(last.to_state, channel_order.first_state) AS state,
-    coalesce(last.move_no, 0) AS move_no,
-    coalesce(last.moved_at, channel_order.created_at) AS state_since,
-    coalesce(open_order.failures, 0) AS failures
+SELECT order_now.order_id, order_now.lane, order_now.channel_id, order_now.order_ref, order_now.currency,
+    order_now.placed_at, order_now.hold_until, order_now.created_at, order_now.state, order_now.move_no,
+    order_now.state_since, coalesce(open_order.failures, 0) AS failures
 FROM unnest($1::bigint[]) asked(order_id)
-JOIN channel_order ON channel_order.order_id = asked.order_id
-LEFT JOIN open_order ON open_order.order_id = channel_order.order_id
-LEFT JOIN LATERAL (
-    SELECT order_move.to_state, order_move.move_no, order_move.moved_at
-    FROM order_move
-    WHERE order_move.order_id = channel_order.order_id
-    ORDER BY order_move.move_no DESC
-    LIMIT 1
-) last ON true
-ORDER BY channel_order.order_id
+JOIN order_now ON order_now.order_id = asked.order_id
+LEFT JOIN open_order ON open_order.order_id = order_now.order_id
+ORDER BY order_now.order_id
 
 -- name: load_lines
 SELECT order_line.order_id, order_line.line_no, order_line.lane, order_line.line_ref, order_line.listing_id,
@@ -75,15 +65,8 @@ SELECT actor, reason FROM taken_back WHERE order_id = $1::bigint
 -- Orders of a channel that were taken back and are delivered all the same: their money is still to be reversed.
 SELECT taken_back.order_id
 FROM taken_back
-JOIN channel_order ON channel_order.order_id = taken_back.order_id
-JOIN LATERAL (
-    SELECT order_move.to_state
-    FROM order_move
-    WHERE order_move.order_id = taken_back.order_id
-    ORDER BY order_move.move_no DESC
-    LIMIT 1
-) last ON last.to_state = 'delivered'
-WHERE channel_order.channel_id = $1::int
+JOIN order_now ON order_now.order_id = taken_back.order_id
+WHERE order_now.channel_id = $1::int AND order_now.state = 'delivered'
 
 -- name: adopt_orders
 UPDATE open_order SET due_at = $2::timestamptz

@@ -19,24 +19,20 @@ WHERE channel_id = $1::int AND order_ref = $2::text AND settled_at IS NULL
 
 -- name: owed_refunds
 -- Money that nobody has given back though its order has ended without a delivery: a person has to.
-SELECT channel_order.order_id, channel.name AS channel, refund_due.order_ref, refund_due.decided_at, refund_due.why,
-    channel_order.currency,
+SELECT order_now.order_id, channel.name AS channel, refund_due.order_ref, refund_due.decided_at, refund_due.why,
+    order_now.currency,
     (
         SELECT sum(order_line.quantity * order_line.unit_price_minor)::bigint
         FROM order_line
-        WHERE order_line.order_id = channel_order.order_id
+        WHERE order_line.order_id = order_now.order_id
     ) AS amount_minor
 FROM refund_due
 JOIN channel ON channel.channel_id = refund_due.channel_id
-JOIN channel_order ON channel_order.channel_id = refund_due.channel_id
-    AND channel_order.order_ref = refund_due.order_ref
-JOIN LATERAL (
-    SELECT order_move.to_state
-    FROM order_move
-    WHERE order_move.order_id = channel_order.order_id
-    ORDER BY order_move.move_no DESC
-    LIMIT 1
-) last ON last.to_state = 'cancelled'
+JOIN order_now ON order_now.channel_id = refund_due.channel_id
+    AND order_now.order_ref = refund_due.order_ref
 WHERE refund_due.settled_at IS NULL
-ORDER BY refund_due.decided_at, channel_order.order_id
+    AND order_now.state = 'cancelled'
+    -- One that its channel had cancelled before we heard of it was never paid to us.
+    AND order_now.move_no > 0
+ORDER BY refund_due.decided_at, order_now.order_id
 LIMIT $1::int

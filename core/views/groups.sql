@@ -16,20 +16,13 @@ LIMIT $4::int
 -- name: group_members
 -- Whoever sat in a group, with what became of his order.
 SELECT group_seat.seat_no::int AS seat_no, group_seat.state, channel.name AS channel, group_seat.order_ref,
-    channel_order.order_id, coalesce(last.to_state, channel_order.first_state) AS order_state, buyer.name AS buyer,
+    order_now.order_id, order_now.state AS order_state, buyer.name AS buyer,
     group_seat.pieces, group_seat.told_at, group_seat.moved_at, group_seat.why
 FROM buying_group
 JOIN group_seat ON group_seat.group_id = buying_group.group_id
 JOIN channel ON channel.channel_id = group_seat.channel_id
-JOIN channel_order ON channel_order.channel_id = group_seat.channel_id
-    AND channel_order.order_ref = group_seat.order_ref
+JOIN order_now ON order_now.channel_id = group_seat.channel_id
+    AND order_now.order_ref = group_seat.order_ref
 LEFT JOIN buyer ON buyer.buyer_id = group_seat.buyer_id
-LEFT JOIN LATERAL (
-    SELECT order_move.to_state
-    FROM order_move
-    WHERE order_move.order_id = channel_order.order_id
-    ORDER BY order_move.move_no DESC
-    LIMIT 1
-) last ON true
 WHERE buying_group.ref = $1::text
 ORDER BY group_seat.told_at, group_seat.channel_id, group_seat.order_ref

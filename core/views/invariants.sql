@@ -88,14 +88,7 @@ LIMIT 20
 -- name: wrong_count
 -- Kept and delivering orders have all their codes now; delivered ones were given all, of which some may have
 -- turned out bad since; ended ones have none. $1: channels that take partial orders.
-WITH order_state AS (
-    SELECT channel_order.order_id, channel_order.channel_id, coalesce(last.to_state, channel_order.first_state) AS state
-    FROM channel_order
-    LEFT JOIN (
-        SELECT DISTINCT ON (order_id) order_id, to_state FROM order_move ORDER BY order_id DESC, move_no DESC
-    ) last ON last.order_id = channel_order.order_id
-),
-held AS (
+WITH held AS (
     SELECT allocation.order_id, allocation.line_no,
         count(*) FILTER (WHERE departure.slot IS NULL) AS now_held,
         count(*) FILTER (WHERE departure.kind IS DISTINCT FROM 'released' AND replacement.slot IS NULL) AS served
@@ -109,20 +102,20 @@ held AS (
     GROUP BY allocation.order_id, allocation.line_no
 ),
 line AS (
-    SELECT order_state.order_id, order_state.channel_id, order_state.state, order_line.line_no,
+    SELECT order_now.order_id, order_now.channel_id, order_now.state, order_line.line_no,
         CASE
-            WHEN order_state.state IN (
+            WHEN order_now.state IN (
                 'held', 'reserved', 'accepted', 'delivering', 'unsure', 'delivered', 'refunded'
             )
                 THEN order_line.quantity
             ELSE 0
         END AS due,
         CASE
-            WHEN order_state.state IN ('delivered', 'refunded') THEN coalesce(held.served, 0)
+            WHEN order_now.state IN ('delivered', 'refunded') THEN coalesce(held.served, 0)
             ELSE coalesce(held.now_held, 0)
         END AS codes
-    FROM order_state
-    JOIN order_line ON order_line.order_id = order_state.order_id
+    FROM order_now
+    JOIN order_line ON order_line.order_id = order_now.order_id
     LEFT JOIN held ON held.order_id = order_line.order_id AND held.line_no = order_line.line_no
 )
 SELECT count(*) OVER () AS total,
@@ -290,44 +283,28 @@ LIMIT 20
 
 -- name: orders_lost
 -- An order is ended or among the work to be done, never both, never neither.
-WITH order_state AS (
-    SELECT channel_order.order_id,
-        coalesce(last.to_state, channel_order.first_state) AS state
-    FROM channel_order
-    LEFT JOIN (
-        SELECT DISTINCT ON (order_id) order_id, to_state FROM order_move ORDER BY order_id DESC, move_no DESC
-    ) last ON last.order_id = channel_order.order_id
-)
 SELECT count(*) OVER () AS total,
     CASE
-        WHEN order_state.order_id IS NULL THEN format('order %s is open, but there is no such order', open_order.order_id)
+        WHEN order_now.order_id IS NULL THEN format('order %s is open, but there is no such order', open_order.order_id)
         WHEN open_order.order_id IS NULL
-            THEN format('order %s is %s, but nobody has it to do', order_state.order_id, order_state.state)
-        ELSE format('order %s is %s, but still open', order_state.order_id, order_state.state)
+            THEN format('order %s is %s, but nobody has it to do', order_now.order_id, order_now.state)
+        ELSE format('order %s is %s, but still open', order_now.order_id, order_now.state)
     END AS what
-FROM order_state
-FULL JOIN open_order ON open_order.order_id = order_state.order_id
-WHERE order_state.order_id IS NULL
+FROM order_now
+FULL JOIN open_order ON open_order.order_id = order_now.order_id
+WHERE order_now.order_id IS NULL
     OR (open_order.order_id IS NULL)
-        <> (order_state.state IN ('delivered', 'refused', 'released', 'cancelled', 'refunded'))
+        <> (order_now.state IN ('delivered', 'refused', 'released', 'cancelled', 'refunded'))
 LIMIT 20
 
 -- name: orders_stuck
 -- Due for longer than $2 without being looked at. An order held for a person may wait as long as that takes.
 SELECT count(*) OVER () AS total,
     format('order %s is stuck: %s since %s, due since %s, %s failures', open_order.order_id,
-        coalesce(last.to_state, channel_order.first_state), coalesce(last.moved_at, channel_order.created_at),
-        open_order.due_at, open_order.failures) AS what
+        order_now.state, order_now.state_since, open_order.due_at, open_order.failures) AS what
 FROM open_order
-JOIN channel_order ON channel_order.order_id = open_order.order_id
-LEFT JOIN LATERAL (
-    SELECT order_move.to_state, order_move.moved_at
-    FROM order_move
-    WHERE order_move.order_id = open_order.order_id
-    ORDER BY order_move.move_no DESC
-    LIMIT 1
-) last ON true
+JOIN order_now ON order_now.order_id = open_order.order_id
 WHERE open_order.due_at < $1::timestamptz - $2::interval
-    AND coalesce(last.moved_at, channel_order.created_at) < $1::timestamptz - $2::interval
-    AND coalesce(last.to_state, channel_order.first_state) <> 'held'
+    AND order_now.state_since < $1::timestamptz - $2::interval
+    AND order_now.state <> 'held'
 LIMIT 20

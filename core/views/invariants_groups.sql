@@ -4,18 +4,10 @@
 -- No group has more buyers than seats or keeps somebody waiting after its end, and nobody whose money was to go back
 -- has codes.
 WITH seat AS (
-    SELECT group_seat.group_id, group_seat.state, group_seat.order_ref,
-        coalesce(last.to_state, channel_order.first_state) AS order_state
+    SELECT group_seat.group_id, group_seat.state, group_seat.order_ref, order_now.state AS order_state
     FROM group_seat
-    JOIN channel_order ON channel_order.channel_id = group_seat.channel_id
-        AND channel_order.order_ref = group_seat.order_ref
-    LEFT JOIN LATERAL (
-        SELECT order_move.to_state
-        FROM order_move
-        WHERE order_move.order_id = channel_order.order_id
-        ORDER BY order_move.move_no DESC
-        LIMIT 1
-    ) last ON true
+    JOIN order_now ON order_now.channel_id = group_seat.channel_id
+        AND order_now.order_ref = group_seat.order_ref
 ),
 wrong AS (
     SELECT format('group %s has %s buyers on %s seats', buying_group.ref, count(*), buying_group.size) AS what

@@ -25,32 +25,23 @@ LIMIT $2::int
 
 -- name: summaries
 -- Those of some orders that a page asks for.
-SELECT channel_order.order_id, channel.name AS channel, channel_order.order_ref, channel_order.currency,
-    channel_order.placed_at, channel_order.created_at,
-    coalesce(last.to_state, channel_order.first_state) AS state,
-    coalesce(last.moved_at, channel_order.created_at) AS state_since, lines.pieces, lines.gross_minor, lines.skus
+SELECT order_now.order_id, channel.name AS channel, order_now.order_ref, order_now.currency, order_now.placed_at,
+    order_now.created_at, order_now.state, order_now.state_since, lines.pieces, lines.gross_minor, lines.skus
 FROM unnest($1::bigint[]) asked(order_id)
-JOIN channel_order ON channel_order.order_id = asked.order_id
-JOIN channel ON channel.channel_id = channel_order.channel_id
-LEFT JOIN LATERAL (
-    SELECT order_move.to_state, order_move.moved_at
-    FROM order_move
-    WHERE order_move.order_id = channel_order.order_id
-    ORDER BY order_move.move_no DESC
-    LIMIT 1
-) last ON true
+JOIN order_now ON order_now.order_id = asked.order_id
+JOIN channel ON channel.channel_id = order_now.channel_id
 CROSS JOIN LATERAL (
     SELECT coalesce(sum(order_line.quantity), 0)::bigint AS pieces,
         coalesce(sum(order_line.quantity * order_line.unit_price_minor), 0)::bigint AS gross_minor,
         coalesce(array_agg(DISTINCT sku.sku_ref), '{}') AS skus
     FROM order_line
     JOIN sku ON sku.sku_id = order_line.sku_id
-    WHERE order_line.order_id = channel_order.order_id
+    WHERE order_line.order_id = order_now.order_id
 ) lines
-WHERE ($2::text IS NULL OR coalesce(last.to_state, channel_order.first_state) = $2::text)
+WHERE ($2::text IS NULL OR order_now.state = $2::text)
     AND ($3::text IS NULL OR channel.name = $3::text)
     AND ($4::text IS NULL OR $4::text = ANY (lines.skus))
-ORDER BY channel_order.order_id DESC
+ORDER BY order_now.order_id DESC
 LIMIT $5::int
 
 -- name: head
@@ -122,16 +113,9 @@ ORDER BY happened.moved_at DESC, channel_order.order_id DESC, happened.move_no D
 LIMIT $2::int
 
 -- name: open_by_state
-SELECT coalesce(last.to_state, channel_order.first_state) AS state, count(*)::bigint AS orders
+SELECT order_now.state, count(*)::bigint AS orders
 FROM open_order
-JOIN channel_order ON channel_order.order_id = open_order.order_id
-LEFT JOIN LATERAL (
-    SELECT order_move.to_state
-    FROM order_move
-    WHERE order_move.order_id = open_order.order_id
-    ORDER BY order_move.move_no DESC
-    LIMIT 1
-) last ON true
+JOIN order_now ON order_now.order_id = open_order.order_id
 GROUP BY 1
 ORDER BY 1
 

@@ -24,20 +24,12 @@ CROSS JOIN LATERAL (
     SELECT coalesce(sum(order_line.quantity * order_line.unit_price_minor), 0)::bigint AS measured
     FROM names_of(person_of(asked.buyer_id)) name
     JOIN buyer_handle ON buyer_handle.buyer_id = name.buyer_id
-    JOIN channel_order ON channel_order.channel_id = buyer_handle.channel_id
-        AND channel_order.buyer_ref = buyer_handle.buyer_ref
-    JOIN order_line ON order_line.order_id = channel_order.order_id
-    WHERE channel_order.currency = asked.currency
-        AND EXISTS (
-            SELECT FROM order_move
-            WHERE order_move.order_id = channel_order.order_id
-                AND order_move.to_state = 'delivered'
-                AND order_move.moved_at > asked.since
-        )
-        AND NOT EXISTS (
-            SELECT FROM order_move
-            WHERE order_move.order_id = channel_order.order_id AND order_move.to_state = 'refunded'
-        )
+    JOIN order_now ON order_now.channel_id = buyer_handle.channel_id
+        AND order_now.buyer_ref = buyer_handle.buyer_ref
+    JOIN order_line ON order_line.order_id = order_now.order_id
+    WHERE order_now.currency = asked.currency
+        AND order_now.state = 'delivered'
+        AND order_now.state_since > asked.since
 ) bought
 ORDER BY asked.n
 
