@@ -8,19 +8,16 @@ import click
 
 from core.errors import InvalidInput
 from core.money.settlement.drawing import Drawn, SettlementRuns
-from core.money.settlement.terms import Payee
-from core.views.settlements import (
-    PayeeView,
-    RunView,
+from core.money.settlement.reading import (
     SettlementDetail,
     SettlementLine,
     SettlementView,
-    payees,
-    runs,
     settlement_detail,
     settlement_lines,
 )
-from core.views.settlements import settlements as read_settlements
+from core.money.settlement.reading import settlements as read_settlements
+from core.money.settlement.terms import Payee
+from core.views.settlements import PayeeView, RunView, payees, runs
 from scheduler.cli.options import ListGroup, json_option
 from scheduler.cli.output import Cells, amount, print_json, say
 from scheduler.cli.session import Session, pass_session

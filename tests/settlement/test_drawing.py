@@ -10,9 +10,10 @@ import pytest
 
 from core.db.pool import Pool
 from core.errors import InvalidInput
+from core.money.settlement.reading import find_settlement, settlement_detail, settlement_lines
 from core.money.settlement.states import Payment
 from core.money.settlement.terms import Cycle, CycleKind, Outcome, Payee, PayeeTerms
-from core.views.settlements import find_settlement, payees, settlement_detail, settlement_lines
+from core.views.settlements import payees
 from core.views.settlements import runs as run_list
 from tests.factories import NOW
 from tests.settlement.house import (

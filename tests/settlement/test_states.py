@@ -25,9 +25,9 @@ from core.errors import (
 from core.money.journal.periods import Period, close_period
 from core.money.money import Money
 from core.money.rates import NewRate, add_rates
+from core.money.settlement.reading import settlement_detail, settlement_lines
 from core.money.settlement.states import MOVES, Payment, State
 from core.money.settlement.terms import PayeeTerms
-from core.views.settlements import settlement_detail, settlement_lines
 from tests.factories import NOW
 from tests.journal.books import tamper
 from tests.settlement.house import (

@@ -16,11 +16,12 @@ from core.money.money import Money
 from core.money.plans.rules import CHANNEL, CONSIGNOR, Moment, Plan, Rule, Vesting
 from core.money.settlement.drawing import Drawn
 from core.money.settlement.paper.writing import Form, statement_parts
+from core.money.settlement.reading import settlements
 from core.money.settlement.states import Payment
 from core.money.settlement.terms import Payee, PayeeTerms
 from core.orders.closing import Closing, SaleCloser
 from core.orders.orders import load_order
-from core.views.settlements import payees, settlements
+from core.views.settlements import payees
 from tests.factories import NOW, add_codes, add_consignor, add_shop, request, terms_of
 from tests.settlement.house import (
     ADA,

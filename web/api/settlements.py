@@ -11,21 +11,18 @@ from pydantic import AwareDatetime, Field
 from core.money.money import Money
 from core.money.settlement.drawing import SettlementRuns
 from core.money.settlement.paper.writing import MEDIA_TYPES, Form, statement_parts
-from core.money.settlement.states import Payment, SettlementDesk
-from core.money.settlement.terms import Payee
-from core.views.settlements import (
-    PayeeView,
-    RunView,
+from core.money.settlement.reading import (
     SettlementDetail,
     SettlementLine,
     SettlementView,
     find_settlement,
-    payees,
-    runs,
     settlement_detail,
     settlement_lines,
     settlements,
 )
+from core.money.settlement.states import Payment, SettlementDesk
+from core.money.settlement.terms import Payee
+from core.views.settlements import PayeeView, RunView, payees, runs
 from web.access import Right
 from web.api.problems import Problem
 from web.api.route import Call, Download, Route, Shape, optional_money

@@ -11,17 +11,17 @@ from core.money.money import Money
 from core.money.settlement.drawing import SettlementRuns
 from core.money.settlement.paper.writing import MEDIA_TYPES, statement_parts
 from core.money.settlement.paper.writing import Form as FileForm
-from core.money.settlement.states import Payment, SettlementDesk, State
-from core.money.settlement.terms import Payee
-from core.views.settlements import (
+from core.money.settlement.reading import (
     LineKey,
     SettlementLine,
     find_settlement,
-    payees,
     settlement_detail,
     settlement_lines,
     settlements,
 )
+from core.money.settlement.states import Payment, SettlementDesk, State
+from core.money.settlement.terms import Payee
+from core.views.settlements import payees
 from web.api.route import Download
 from web.console.forms import Form, moment_of, reason_of
 from web.console.visit import Shown, Visit

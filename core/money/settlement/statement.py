@@ -11,14 +11,14 @@ from core.db.pool import Connection, Pool
 from core.db.queries import load_queries
 from core.errors import SettlementFixed
 from core.money.settlement.fates import LASTING, BatchFates, CodeFate, Tally, code_fates
-from core.money.settlement.states import State
-from core.views.settlements import (
+from core.money.settlement.reading import (
     KindSum,
     SettlementDetail,
     SettlementLine,
     settlement_detail,
     settlement_lines,
 )
+from core.money.settlement.states import State
 
 _LEDGER_SUM = load_queries("core.money.settlement", "statement.sql")["ledger_sum"]
 _PAGE = 1000

@@ -19,8 +19,8 @@ from core.money.journal.periods import open_date
 from core.money.money import Money
 from core.money.rates import read_rates
 from core.money.settlement.entries import correction_booking, payment_booking, payment_exchange
+from core.money.settlement.reading import SettlementView, find_settlement, settlement_detail
 from core.money.settlement.terms import Payee, SettlementTerms
-from core.views.settlements import SettlementView, find_settlement, settlement_detail
 
 _SQL = load_queries("core.money.settlement", "settling.sql")
 _LOCK_PAYEE = _SQL["lock_payee"]

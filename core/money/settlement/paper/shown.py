@@ -9,8 +9,8 @@ from fractions import Fraction
 from core.money.money import Money
 from core.money.settlement.fates import CodeFate, Fate
 from core.money.settlement.paper.words import Words, day, moment
+from core.money.settlement.reading import PaymentView, SettlementLine, SettlementView
 from core.money.settlement.statement import Statement, masked
-from core.views.settlements import PaymentView, SettlementLine, SettlementView
 
 LINE_HEADS = ("number", "date", "kind", "channel", "order", "sku", "quantity", "price", "amount", "note")
 CODE_HEADS = (
