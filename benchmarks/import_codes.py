@@ -17,8 +17,8 @@ from core.codes.keys import Keyring, new_key
 from core.codes.vault import Vault
 from core.db.pool import Pool, open_pool
 from core.money.money import Money
-from core.offers.catalogue import NewSku, Sku, add_consignor, add_sku
-from core.types import BatchId, CodePayload, ConsignorId
+from core.offers.catalogue import NewSku, add_consignor, add_sku
+from core.types import BatchId, CodePayload, ConsignorId, Sku
 
 ROUNDS = 5
 _COLUMNS = ("lane", "shelf_id", "slot", "batch_id", "fingerprint", "sealed")

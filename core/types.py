@@ -26,6 +26,16 @@ LineRef = NewType("LineRef", str)
 ListingRef = NewType("ListingRef", str)
 
 
+@dataclass(frozen=True, slots=True)
+class Sku:
+    """What is sold."""
+
+    sku_id: SkuId
+    lane: Lane
+    sku_ref: str
+    title: str
+
+
 class OrderState(StrEnum):
     """Where an order stands; the allowed moves are one table in core/orders/lifecycle.py."""
 

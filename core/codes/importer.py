@@ -25,8 +25,7 @@ from core.db.pool import Connection, Pool
 from core.db.queries import load_queries
 from core.errors import Conflict, InvalidInput, UnreadableFile
 from core.money.money import Money
-from core.offers.catalogue import Sku
-from core.types import BatchId, ConsignorId, ShelfId
+from core.types import BatchId, ConsignorId, ShelfId, Sku
 
 _SQL = load_queries("core.codes", "importer.sql")
 _NEXT_BATCH_ID = _SQL["next_batch_id"]

@@ -27,8 +27,8 @@ from core.codes.rows import (
     parts_row,
 )
 from core.codes.runs import Run
-from core.codes.xlsx import sheet_rows
 from core.errors import UnreadableFile
+from core.sheets import Spoiled, sheet_rows
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -132,8 +132,8 @@ class CodeFile:
         layout: Layout | None = None
         least = 0
         for row, cells in sheet_rows(str(self.path), self._counted):
-            if isinstance(cells, Refused):
-                yield cells
+            if isinstance(cells, Spoiled):
+                yield Refused(row, Reason.MALFORMED, cells.why)
                 continue
             filled = [cell for cell in cells if cell.strip()]
             if len(filled) == 1 and filled[0].startswith("# "):

@@ -14,7 +14,7 @@ from core.db.pool import Connection, Pool
 from core.db.queries import load_queries
 from core.errors import InvalidInput, UnknownChannel, UnknownConsignor, UnknownSku
 from core.money.money import Money
-from core.types import ChannelId, ConsignorId, Lane, ListingId, ListingRef, SkuId
+from core.types import ChannelId, ConsignorId, Lane, ListingId, ListingRef, Sku, SkuId
 
 _SQL = load_queries("core.offers", "catalogue.sql")
 _FIND_LISTINGS = _SQL["find_listings"]
@@ -35,16 +35,6 @@ _LISTINGS_OF_SKU = _SQL["listings_of_sku"]
 _REMEMBER_SECONDS = 30.0
 _TAG = re.compile(r"^\w[\w.:-]{0,63}$")
 _MOST_TAGS = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Sku:
-    """What is sold."""
-
-    sku_id: SkuId
-    lane: Lane
-    sku_ref: str
-    title: str
 
 
 @dataclass(frozen=True, slots=True)

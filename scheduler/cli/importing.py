@@ -21,7 +21,6 @@ from core.errors import InvalidInput, UnknownConsignor, UnknownSku
 from core.money.money import Money
 from core.offers.catalogue import (
     NewSku,
-    Sku,
     add_consignor,
     add_sku,
     find_consignor,
@@ -29,7 +28,7 @@ from core.offers.catalogue import (
     find_sku,
     lane_of,
 )
-from core.types import ConsignorId, SkuId
+from core.types import ConsignorId, Sku, SkuId
 from scheduler.cli.options import json_option, money, read_expiry
 from scheduler.cli.output import bar, note, print_json, say
 from scheduler.cli.session import Session, Terminated

@@ -15,8 +15,8 @@ from config.settings import Settings
 from connectors.sandbox.market import SandboxMarket
 from core.codes.importer import ImportOrder
 from core.money.money import Money
-from core.offers.catalogue import NewSku, Sku, add_consignor, add_sku, link_listing, set_base_price
-from core.types import ListingRef
+from core.offers.catalogue import NewSku, add_consignor, add_sku, link_listing, set_base_price
+from core.types import ListingRef, Sku
 from scheduler.composition import Channels, Core
 from scheduler.demo.markets import DemoSku, channel_name, listing_ref_of
 

@@ -12,8 +12,7 @@ from core.codes.vault import Vault
 from core.codes.vault_store import open_vault
 from core.db.pool import Pool
 from core.money.money import Money
-from core.offers.catalogue import Sku
-from core.types import ConsignorId
+from core.types import ConsignorId, Sku
 from tests.factories import NOW, add_consignor, add_sku
 
 

@@ -19,9 +19,8 @@ from core.codes.vault_store import open_vault, rotate
 from core.db.pool import Pool
 from core.errors import InvalidInput, KeyRefused, SealBroken
 from core.money.money import Money
-from core.offers.catalogue import Sku
 from core.orders.orders import load_order, move_orders
-from core.types import ConsignorId, Lane, OrderId, OrderState, ShelfId
+from core.types import ConsignorId, Lane, OrderId, OrderState, ShelfId, Sku
 from tests.factories import NOW, Shop, add_consignor, add_shop, request
 
 FIRST = Place(Lane(0), ShelfId(1), 1)

@@ -34,7 +34,7 @@ from connectors.kit.traits import Contract, RateLimit, Traits
 from core.money.ledger import publish_plan
 from core.money.money import Money
 from core.money.plans.rules import CHANNEL, CONSIGNOR
-from core.offers.catalogue import NewSku, Sku, add_channel, add_sku, link_listing, set_base_price
+from core.offers.catalogue import NewSku, add_channel, add_sku, link_listing, set_base_price
 from core.offers.closures.guarding import Guard
 from core.offers.outbox import Outbox
 from core.offers.stock.rules import StockPolicy
@@ -52,6 +52,7 @@ from core.types import (
     OrderState,
     Payment,
     PriceBasis,
+    Sku,
 )
 from scheduler.composition import Core, open_core, utc_now
 from scheduler.demo.house import bring_codes

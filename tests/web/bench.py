@@ -45,7 +45,6 @@ from core.money.plans.rules import CHANNEL, CONSIGNOR, OPERATOR, Base, Plan
 from core.offers.catalogue import (
     ListingBook,
     NewSku,
-    Sku,
     add_channel,
     add_consignor,
     add_sku,
@@ -70,6 +69,7 @@ from core.types import (
     OrderRef,
     Payment,
     PriceBasis,
+    Sku,
 )
 from scheduler.campaign_terms import draft_campaign
 from scheduler.split_plans import draft_plan

@@ -8,11 +8,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.codes.rows import Refused
-from core.codes.xlsx import sheet_rows
 from core.errors import UnreadableFile
 from core.money.payouts import ToldLine
 from core.money.statements.mapping import CellRefused, RowReader, StatementMapping
+from core.sheets import Spoiled, sheet_rows
 
 _BYTES_AT_MOST = 256 * 1024 * 1024
 _ZIP = b"PK\x03\x04"
@@ -56,9 +55,9 @@ def read_statement(where: str, content: bytes, mapping: StatementMapping) -> Sta
     for row, cells in _rows(where, content, mapping):
         if row < mapping.header_row:
             continue
-        if isinstance(cells, Refused):
+        if isinstance(cells, Spoiled):
             rows += 1
-            refused.append(RowRefused(row, "", cells.detail))
+            refused.append(RowRefused(row, "", cells.why))
             continue
         if reader is None:
             reader = RowReader(mapping, cells)
@@ -88,7 +87,7 @@ def _apart(lines: Sequence[ToldLine]) -> tuple[list[ToldLine], list[RowRefused]]
 
 def _rows(
     where: str, content: bytes, mapping: StatementMapping
-) -> Iterator[tuple[int, Sequence[str] | Refused]]:
+) -> Iterator[tuple[int, Sequence[str] | Spoiled]]:
     if content.startswith(_ZIP):
         yield from sheet_rows(where, io.BytesIO(content), amounts=True)
         return

@@ -7,12 +7,12 @@ import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import chain
 from typing import IO, Protocol
 from xml.etree.ElementTree import ParseError
 
-from core.codes.rows import Reason, Refused
 from core.errors import UnreadableFile
 
 # Excel keeps 15 digits of a number and writes zeros for the rest.
@@ -33,6 +33,13 @@ _LAST_ROW = 1_048_576
 _ZEROS_ONLY = re.compile(r"0{2,}")
 
 
+@dataclass(frozen=True, slots=True)
+class Spoiled:
+    """A row with a cell that lost its content: how it was lost, and never what was left."""
+
+    why: str
+
+
 class _Cell(Protocol):
     @property
     def value(self) -> object: ...
@@ -42,13 +49,13 @@ class _Cell(Protocol):
     def number_format(self) -> str | None: ...
 
 
-class _Spoiled(Exception):
+class _CellLost(Exception):
     """A cell that lost its content; the text says how, and never what was left."""
 
 
 def sheet_rows(
     where: str, file: IO[bytes], *, amounts: bool = False
-) -> Iterator[tuple[int, list[str] | Refused]]:
+) -> Iterator[tuple[int, list[str] | Spoiled]]:
     """Row number and cells of the one visible sheet that holds rows; blank rows are left out.
 
     Values are read as typed: formulas are not followed, and a number becomes the digits that it shows. A
@@ -67,13 +74,13 @@ def sheet_rows(
         )
 
 
-def _rows(where: str, file: IO[bytes], amounts: bool) -> Iterator[tuple[int, list[str] | Refused]]:
+def _rows(where: str, file: IO[bytes], amounts: bool) -> Iterator[tuple[int, list[str] | Spoiled]]:
     # A fifth of a second to load, which only those pay who read such a file.
     from openpyxl import load_workbook  # noqa: PLC0415
 
     book = load_workbook(file, read_only=True, data_only=False)
     try:
-        held: Iterator[tuple[int, list[str] | Refused]] | None = None
+        held: Iterator[tuple[int, list[str] | Spoiled]] | None = None
         first_title = ""
         for sheet in book.worksheets:
             if sheet.sheet_state != "visible":
@@ -97,7 +104,7 @@ def _rows(where: str, file: IO[bytes], amounts: bool) -> Iterator[tuple[int, lis
 
 def _filled(
     where: str, rows: Iterator[tuple[_Cell, ...]], amounts: bool
-) -> Iterator[tuple[int, list[str] | Refused]]:
+) -> Iterator[tuple[int, list[str] | Spoiled]]:
     for row, cells in enumerate(rows, 1):
         if row > _LAST_ROW:
             raise UnreadableFile(
@@ -105,8 +112,8 @@ def _filled(
             )
         try:
             texts = [_text(cell, amounts) for cell in cells]
-        except _Spoiled as error:
-            yield row, Refused(row, Reason.MALFORMED, str(error))
+        except _CellLost as error:
+            yield row, Spoiled(str(error))
             continue
         if any(texts) and any(map(str.strip, texts)):
             yield row, texts
@@ -130,24 +137,24 @@ def _spelled(cell: _Cell, value: object) -> str:
     """A cell that is not text, as the text it stands for."""
     match cell.data_type:
         case "f":
-            raise _Spoiled("a cell is a formula; paste it as a value")
+            raise _CellLost("a cell is a formula; paste it as a value")
         case "e":
-            raise _Spoiled("a cell shows an Excel error")
+            raise _CellLost("a cell shows an Excel error")
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d}" if value.time() == value.min.time() else value.isoformat(" ")
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise _Spoiled("a cell is neither text nor a number nor a date; format the column as text")
+        raise _CellLost("a cell is neither text nor a number nor a date; format the column as text")
     return _digits(value, cell.number_format)
 
 
 def _digits(value: int | float, number_format: str | None) -> str:
     if isinstance(value, float) and not value.is_integer():
-        raise _Spoiled("a cell is a number with a fraction; format the column as text and enter it again")
+        raise _CellLost("a cell is a number with a fraction; format the column as text and enter it again")
     digits = str(int(value))
     if len(digits.lstrip("-")) > _MOST_DIGITS:
-        raise _Spoiled(
+        raise _CellLost(
             f"a cell is a number of more than {_MOST_DIGITS} digits, of which Excel has lost the last ones; "
             "format the column as text and enter it again"
         )
