@@ -12,7 +12,8 @@ import asyncpg
 
 from core.alerts.hysteresis import Change, Standing, Transition, judge
 from core.alerts.quiet import release_of
-from core.alerts.readings import INTERVAL_SECONDS, View, take_readings
+from core.alerts.readings.looking import View
+from core.alerts.readings.taking import INTERVAL_SECONDS, take_readings
 from core.alerts.rules import Fact, Measure, Reading, Route, Rule, Severity, Subject
 from core.audit import note
 from core.db.pool import Connection, Pool

@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from core.alerts.readings import INTERVAL_SECONDS, View, take_readings
+from core.alerts.readings.looking import View
+from core.alerts.readings.taking import INTERVAL_SECONDS, take_readings
 from core.alerts.rules import Fact, Measure, Metric, Reading
 from core.codes.allocator import Allocator
 from core.db.leases import note_health

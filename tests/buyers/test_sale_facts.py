@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.alerts.readings import View, take_readings
+from core.alerts.readings.looking import View
+from core.alerts.readings.taking import take_readings
 from core.alerts.rules import Measure, Metric
 from core.buyers.fact_terms import FactTerms, TaxRule
 from core.buyers.marks import marks_of

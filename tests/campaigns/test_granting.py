@@ -8,7 +8,8 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
-from core.alerts.readings import View, take_readings
+from core.alerts.readings.looking import View
+from core.alerts.readings.taking import take_readings
 from core.alerts.rules import Measure, Metric
 from core.campaigns.campaign import Budget, Guards, Limits, Pays
 from core.campaigns.granting import Worked

@@ -10,7 +10,8 @@ from datetime import timedelta
 
 import pytest
 
-from core.alerts.readings import View, take_readings
+from core.alerts.readings.looking import View
+from core.alerts.readings.taking import take_readings
 from core.alerts.rules import Measure, Metric
 from core.db.pool import Pool, open_pool
 from core.db.queries import all_query_files

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from core.alerts.readings import View, take_readings
+from core.alerts.readings.looking import View
+from core.alerts.readings.taking import take_readings
 from core.alerts.rules import Measure, Metric
 from core.group_buying.offers import GroupOffer
 from core.views.invariants import check

@@ -11,7 +11,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from core.alerts.readings import View, take_readings
+from core.alerts.readings.looking import View
+from core.alerts.readings.taking import take_readings
 from core.alerts.rules import Measure, Metric
 from core.db.pool import Pool
 from core.errors import (

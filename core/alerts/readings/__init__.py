@@ -1,0 +1,1 @@
+"""What alerts measure, by subject."""
