@@ -58,5 +58,6 @@ DEFAULT_RULES: tuple[Mapping[str, object], ...] = (
         "window_seconds": 86_400,
         "severity": "info",
     },
+    {"name": "rewards-late", "metric": "rewards_late", "cross": 0, "after_seconds": 3_600},
 )
 BY_NAME: Mapping[object, Mapping[str, object]] = {rule["name"]: rule for rule in DEFAULT_RULES}

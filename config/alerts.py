@@ -50,6 +50,7 @@ Metric = Literal[
     "splits_owed",
     "settlements_waiting",
     "rewards_warned",
+    "rewards_late",
 ]
 # Of these too little is bad; of all others too much.
 BAD_BELOW = ("stock", "stock_percent", "cover_days", "stock_turnover")

@@ -43,6 +43,7 @@ class Metric(StrEnum):
     SPLITS_OWED = "splits_owed"
     SETTLEMENTS_WAITING = "settlements_waiting"
     REWARDS_WARNED = "rewards_warned"
+    REWARDS_LATE = "rewards_late"
 
 
 class Side(StrEnum):

@@ -132,5 +132,10 @@ async def campaign_detail(conn: Connection, name: str, now: datetime, *, last: i
         tuple(GrantView(**dict(each)) for each in await conn.fetch(_GRANTS, name, last)),
         tuple(RefusalView(**dict(each)) for each in await conn.fetch(_REFUSALS, name, last)),
         tuple(RefusalSum(**dict(each)) for each in await conn.fetch(_REFUSAL_SUMS, name)),
-        tuple(LateView(**dict(each)) for each in await conn.fetch(_LATE, name, last)),
+        await late_orders(conn, name, last=last),
     )
+
+
+async def late_orders(conn: Connection, name: str | None = None, *, last: int = 40) -> tuple[LateView, ...]:
+    """What could not be done about orders, the longest first; of all campaigns, or of one alone."""
+    return tuple(LateView(**dict(each)) for each in await conn.fetch(_LATE, name, last))

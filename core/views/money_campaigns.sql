@@ -67,14 +67,15 @@ GROUP BY code
 ORDER BY refusals DESC, code
 
 -- name: late
--- What failed about orders and is tried again: of those that have rewards of this campaign, and of those of which nothing
--- is decided yet.
+-- What failed about orders and is tried again, longest first: of all ($1 null), or of those that have rewards of campaign
+-- $1 and of those of which nothing is decided yet.
 SELECT late.order_id, channel_order.order_ref, channel.name AS channel, late.work, late.error, late.tries,
     late.failed_at, late.next_at
 FROM campaign_late late
 JOIN channel_order ON channel_order.order_id = late.order_id
 JOIN channel ON channel.channel_id = channel_order.channel_id
-WHERE late.work = 'give'
+WHERE $1::text IS NULL
+    OR late.work = 'give'
     OR EXISTS (
         SELECT FROM campaign_grant
         WHERE campaign_grant.order_id = late.order_id AND campaign_grant.name = $1::text

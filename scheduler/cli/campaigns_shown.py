@@ -7,7 +7,14 @@ import click
 from config.settings import Settings
 from core.campaigns.auditing import Audit, audit
 from core.campaigns.explaining import GrantTold, OrderRewards, explain_rewards
-from core.views.money_campaigns import CampaignDetail, CampaignView, campaign_detail, campaigns
+from core.views.money_campaigns import (
+    CampaignDetail,
+    CampaignView,
+    LateView,
+    campaign_detail,
+    campaigns,
+    late_orders,
+)
 from scheduler.cli.exits import Exit
 from scheduler.cli.options import json_option
 from scheduler.cli.orders import find_order_id
@@ -21,14 +28,15 @@ from scheduler.loops.campaigns import open_seal
 @json_option
 @pass_session
 def list_campaigns(session: Session, as_json: bool) -> None:
-    """List campaigns, those that run first.
+    """List campaigns, those that run first, and orders that they could not do something about.
 
     JSON: {"campaigns": [{"name", "version", "currency", "budget_minor", "spent_minor", "starts_at",
-    "ends_at", "stopped_at", "grants", "refusals", ...}]}.
+    "ends_at", "stopped_at", "grants", "refusals", ...}], "late": [{"order_id", "work", "error", "tries",
+    "failed_at", "next_at", ...}]}.
     """
-    found = session.drive(_campaigns(session.settings()))
+    found, late = session.drive(_campaigns(session.settings()))
     if as_json:
-        print_json({"campaigns": found})
+        print_json({"campaigns": found, "late": late})
         return
     numbers = ("spent", "budget", "given", "refused")
     table = Cells("name", "version", "state", "from", "until", *numbers, right=numbers)
@@ -37,11 +45,22 @@ def list_campaigns(session: Session, as_json: bool) -> None:
         dates = (row.state(utc_now()), row.starts_at, row.ends_at)
         table.add(row.name, row.version, *dates, spent, budget, row.grants, row.refusals)
     table.show()
+    _show_late(late)
 
 
-async def _campaigns(settings: Settings) -> tuple[CampaignView, ...]:
+async def _campaigns(settings: Settings) -> tuple[tuple[CampaignView, ...], tuple[LateView, ...]]:
     async with open_core(settings) as core, core.pool.acquire() as conn:
-        return await campaigns(conn, utc_now())
+        return await campaigns(conn, utc_now()), await late_orders(conn)
+
+
+def _show_late(late: tuple[LateView, ...]) -> None:
+    """Orders that wait for another try; where none does, nothing is said."""
+    table = Cells("order", "could not", "because", "tries", "since", "again at", right=("tries",))
+    for each in late:
+        what = each.work.replace("_", " ")
+        table.add(each.order_id, what, each.error, each.tries, each.failed_at, each.next_at)
+    if late:
+        table.show()
 
 
 @click.command("show")
@@ -73,12 +92,7 @@ def show_campaign(session: Session, name: str, as_json: bool) -> None:
     for row in detail.refusal_sums:
         sums.add(row.code, row.refusals)
     sums.show()
-    late = Cells("order", "could not", "because", "tries", "since", "again at", right=("tries",))
-    for each in detail.late:
-        what = each.work.replace("_", " ")
-        late.add(each.order_id, what, each.error, each.tries, each.failed_at, each.next_at)
-    if detail.late:
-        late.show()
+    _show_late(detail.late)
 
 
 async def _detail(settings: Settings, name: str) -> CampaignDetail:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import config
+from core.campaigns.late import Work, keep_late
 from core.db.pool import open_pool
+from core.types import OrderId
 from tests.campaigns.bench import Bench
 from tests.scheduler.command_line import House, invoke, sell_one, start
 from tests.scheduler.conftest import house
@@ -68,6 +71,12 @@ def test_a_campaign_is_published_shown_explained_and_stopped(house: House) -> No
     for command in (["list"], ["show", "spring"], ["explain", str(order_id)]):
         result = house.run("campaigns", *command)
         assert result.exit_code == 0, result.output
+    assert "again at" not in house.run("campaigns").stdout
+    asyncio.run(_fail(house, order_id))
+    (late,) = house.json("campaigns")["late"]
+    assert (late["order_id"], late["work"], late["tries"]) == (order_id, "give", 1)
+    for command in ([], ["show", "spring"]):
+        assert "ValueError: a test's" in house.run("campaigns", *command).stdout
     assert house.run("campaigns", "audit", "spring").exit_code == 2
 
 
@@ -87,6 +96,15 @@ def test_the_daemon_gives_by_itself(house: House) -> None:
     assert [(each["code"], each["reason"]) for each in told["refusals"]] == [
         ("condition", "the channel does not tell who the buyer is")
     ]
+
+
+async def _fail(house: House, order_id: int) -> None:
+    pool = await open_pool(house.dsn, min_size=1, max_size=1, application_name="test")
+    try:
+        async with pool.acquire() as conn, conn.transaction():
+            await keep_late(conn, OrderId(order_id), Work.GIVE, ValueError("a test's"), datetime.now(UTC))
+    finally:
+        pool.terminate()
 
 
 async def _answered(house: House, order_id: int) -> bool:
@@ -110,8 +128,8 @@ async def test_finance_publishes_and_stops_over_the_api_and_others_may_not(room:
     assert refused.status == 422
     done = await room.call("POST", "/campaigns", Role.FINANCE, body)
     assert (done.status, done.json()["version"], done.json()["new"]) == (200, 1, True)
-    listed = (await room.call("GET", "/campaigns", Role.FINANCE)).json()["campaigns"]
-    assert [each["name"] for each in listed] == ["spring"]
+    listed = (await room.call("GET", "/campaigns", Role.FINANCE)).json()
+    assert ([each["name"] for each in listed["campaigns"]], listed["late"]) == (["spring"], [])
     order_id = await room.sell("o1")
     bench = Bench(room.pool, None, None, now=room.services.now())  # type: ignore[arg-type]
     await bench.work()

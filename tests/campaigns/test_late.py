@@ -7,12 +7,16 @@ from datetime import timedelta
 import pytest
 from structlog.testing import capture_logs
 
+from core.alerts.readings.looking import View
+from core.alerts.readings.taking import take_readings
+from core.alerts.rules import Measure, Metric
 from core.campaigns.campaign import Guards, Pays
+from core.campaigns.late import Work, keep_late
 from core.coupons.series import CouponKind, Series
 from core.db.pool import Pool
 from core.money.money import Money
 from core.types import OrderId
-from core.views.money_campaigns import LateView, campaign_detail
+from core.views.money_campaigns import LateView, campaign_detail, late_orders
 from core.wallets.wallets import LotId, Wallets
 from tests.campaigns.bench import Bench
 from tests.campaigns.made import campaign, reward
@@ -104,3 +108,39 @@ async def test_an_order_that_cannot_be_decided_waits_and_gets_what_it_is_due_lat
     assert await shown(bench) == ()
     # It got its 2.00, and half of it came back with the refund that came meanwhile.
     assert (await bench.balances())["operator", "spring", "rebate"] == 200 + 200 + 100
+
+
+async def test_orders_that_wait_long_are_a_reading_for_alerts_until_they_are_done(bench: Bench) -> None:
+    measure = Measure(Metric.REWARDS_LATE, after=timedelta(hours=1))
+    await bench.publish(campaign(TENTH))
+    order = await bench.sell("ann", 2000)
+    await break_off(bench, order.order_id)
+    await bench.work()
+    seen = []
+    async with bench.pool.acquire() as conn:
+        for later in (timedelta(0), timedelta(minutes=59), timedelta(hours=1)):
+            seen += await take_readings(conn, measure, View(bench.now + later))
+    assert [(each.subject.name, each.value) for each in seen] == [
+        (bench.shop.channel, value) for value in (0, 0, 1)
+    ]
+    ref = await bench.pool.fetchval("SELECT order_ref FROM channel_order WHERE order_id = $1", order.order_id)
+    assert (seen[-1].facts["first_ref"], seen[-1].facts["after_minutes"]) == (ref, 60)
+    assert "CheckViolationError" in str(seen[-1].facts["why"])
+    await bench.pool.execute("ALTER TABLE campaign_grant DROP CONSTRAINT of_a_test")
+    bench.now += timedelta(hours=1)
+    await bench.work()
+    async with bench.pool.acquire() as conn:
+        (done,) = await take_readings(conn, measure, View(bench.now + timedelta(hours=1)))
+    assert done.value == 0
+
+
+async def test_an_order_that_fails_twice_over_counts_once(bench: Bench) -> None:
+    order = await bench.sell("ann", 2000)
+    async with bench.pool.acquire() as conn, conn.transaction():
+        for work in (Work.TAKE_BACK, Work.GIVE):
+            await keep_late(conn, OrderId(order.order_id), work, ValueError(work.value), bench.now)
+        (found,) = await take_readings(
+            conn, Measure(Metric.REWARDS_LATE, after=timedelta(0)), View(bench.now)
+        )
+        assert [each.work for each in await late_orders(conn)] == ["give", "take_back"]
+    assert found.value == 1

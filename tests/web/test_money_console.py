@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import ClientSession, CookieJar, FormData
 
+from core.campaigns.late import Work, keep_late
 from core.types import OrderId
 from core.views.money_split import order_split
 from tests.web.bench import TOKENS, Answer, Room
-from tests.web.money_day import FILE, keep_mapping
+from tests.web.money_day import FILE, keep_mapping, publish_campaigns
 from tests.web.test_console import Browser
 from web.access import Role
 from web.console.uploads import LARGEST_BYTES, Pending, Upload, Uploads
@@ -125,6 +126,23 @@ async def test_a_split_without_refunds_has_one_waterfall(finance: Browser) -> No
         [line] = (await order_split(conn, OrderId(order_id))).lines
     assert (line.refunded_minor, line.back, line.refunds) == (0, (), ())
     assert (await finance.open(f"/console/orders/{order_id}/split")).body.count(b'class="waterfall"') == 1
+
+
+async def test_orders_that_a_campaign_could_not_settle_stand_on_its_page_and_are_told_plainly(
+    finance: Browser,
+) -> None:
+    room = finance.room
+    await publish_campaigns(room)
+    order_id = OrderId(await room.sell("o<1>"))
+    pages = ("/console/money/campaigns", "/console/money/campaigns/telling")
+    for page in pages:
+        assert b'id="late"' not in (await finance.open(page)).body
+    async with room.pool.acquire() as conn, conn.transaction():
+        await keep_late(conn, order_id, Work.GIVE, ValueError("no <lot>"), room.services.now())
+    for page in pages:
+        shown = (await finance.open(page)).body
+        assert b"not decided</span> ValueError: no &lt;lot&gt;" in shown
+        assert f'href="/console/orders/{order_id}">o&lt;1&gt;</a>'.encode() in shown
 
 
 def test_only_so_many_files_wait_and_a_person_s_new_one_replaces_the_old() -> None:

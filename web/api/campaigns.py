@@ -12,7 +12,14 @@ from core.campaigns.auditing import Audit, audit
 from core.campaigns.explaining import OrderRewards, explain_rewards
 from core.campaigns.publishing import publish, stop
 from core.errors import PlanRefused
-from core.views.money_campaigns import CampaignDetail, CampaignView, campaign_detail, campaigns
+from core.views.money_campaigns import (
+    CampaignDetail,
+    CampaignView,
+    LateView,
+    campaign_detail,
+    campaigns,
+    late_orders,
+)
 from web.access import Right
 from web.api.route import Call, Route, Shape
 from web.api.shapes import Done, Words
@@ -61,15 +68,16 @@ class PublishedCampaign:
 
 @dataclass(frozen=True, slots=True)
 class CampaignList:
-    """All campaigns, those that run first."""
+    """All campaigns, those that run first, and orders that they could not do something about."""
 
     campaigns: tuple[CampaignView, ...]
+    late: tuple[LateView, ...]
 
 
 async def list_campaigns(call: Call) -> CampaignList:
     """How far each is."""
     async with call.services.pool.acquire() as conn:
-        return CampaignList(await campaigns(conn, call.services.now()))
+        return CampaignList(await campaigns(conn, call.services.now()), await late_orders(conn))
 
 
 async def show_campaign(call: Call) -> CampaignDetail:

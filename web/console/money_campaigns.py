@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from core.views.campaign_report import CampaignReport, read_campaign_report
-from core.views.money_campaigns import campaign_detail, campaigns
+from core.views.money_campaigns import campaign_detail, campaigns, late_orders
 from web.console.campaign_drawing import campaign_chart
 from web.console.visit import Shown, Visit
 from web.console.words import ENGLISH
 
 
 async def campaign_list(visit: Visit) -> Shown:
-    """Campaigns beside their budgets, those that run first."""
+    """Campaigns beside their budgets, those that run first, and orders that wait for another try."""
     services = visit.services
     async with services.pool.acquire() as conn:
-        found = await campaigns(conn, services.now())
-    return Shown("money_campaigns.html", {"campaigns": found})
+        found, late = await campaigns(conn, services.now()), await late_orders(conn)
+    return Shown("money_campaigns.html", {"campaigns": found, "late": late})
 
 
 async def campaign(visit: Visit) -> Shown:
-    """One campaign: its budget, its report, the last grants and refusals."""
+    """One campaign: its budget, its report, orders that wait for it, the last grants and refusals."""
     services, name = visit.services, visit.path("name")
     now, report = services.now(), None
     async with services.pool.acquire() as conn:

@@ -11,3 +11,22 @@ FROM campaign
 JOIN campaign_grant ON campaign_grant.name = campaign.name
     AND campaign_grant.granted_at > $1::timestamptz - $2::interval
     AND campaign_grant.warning <> ''
+
+-- name: rewards_late
+-- Orders of which campaigns could not do something for longer than $2, and why the first of them cannot be done.
+SELECT channel.name AS channel, coalesce(waiting.late, 0) AS late, waiting.first_ref, waiting.first_at, waiting.why
+FROM channel
+LEFT JOIN (
+    SELECT DISTINCT ON (channel_order.channel_id) channel_order.channel_id, channel_order.order_ref AS first_ref,
+        failed.failed_at AS first_at, failed.error AS why,
+        count(*) OVER (PARTITION BY channel_order.channel_id) AS late
+    FROM (
+        SELECT DISTINCT ON (order_id) order_id, failed_at, error
+        FROM campaign_late
+        WHERE failed_at <= $1::timestamptz - $2::interval
+        ORDER BY order_id, failed_at, work
+    ) failed
+    JOIN channel_order ON channel_order.order_id = failed.order_id
+    ORDER BY channel_order.channel_id, failed.failed_at, failed.order_id
+) waiting ON waiting.channel_id = channel.channel_id
+ORDER BY channel.name
