@@ -59,5 +59,6 @@ DEFAULT_RULES: tuple[Mapping[str, object], ...] = (
         "severity": "info",
     },
     {"name": "rewards-late", "metric": "rewards_late", "cross": 0, "after_seconds": 3_600},
+    {"name": "coupons-unused", "metric": "coupons_expiring", "cross": 0, "severity": "info"},
 )
 BY_NAME: Mapping[object, Mapping[str, object]] = {rule["name"]: rule for rule in DEFAULT_RULES}

@@ -51,6 +51,7 @@ Metric = Literal[
     "settlements_waiting",
     "rewards_warned",
     "rewards_late",
+    "coupons_expiring",
 ]
 # Of these too little is bad; of all others too much.
 BAD_BELOW = ("stock", "stock_percent", "cover_days", "stock_turnover")

@@ -44,6 +44,7 @@ class Metric(StrEnum):
     SETTLEMENTS_WAITING = "settlements_waiting"
     REWARDS_WARNED = "rewards_warned"
     REWARDS_LATE = "rewards_late"
+    COUPONS_EXPIRING = "coupons_expiring"
 
 
 class Side(StrEnum):
@@ -93,7 +94,7 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a reading is about: the house as a whole, a channel, a SKU, or a pair of currencies."""
+    """What a reading is about: the house, a channel, a SKU, a pair of currencies, or a series of coupons."""
 
     kind: str
     name: str

@@ -9,6 +9,9 @@ from itertools import pairwise
 
 import pytest
 
+from core.alerts.readings.looking import View
+from core.alerts.readings.taking import take_readings
+from core.alerts.rules import Fact, Measure, Metric
 from core.coupons.series import Series
 from core.coupons.sweeping import Swept
 from core.coupons.uses import Redeemed
@@ -170,3 +173,35 @@ async def test_nobody_is_reminded_of_what_is_gone_or_just_came(pool: Pool) -> No
     for days in (1, 23, 29, 31):
         await sweep(till, NOW + timedelta(days=days))
     assert await reminders(pool) == []
+
+
+async def test_unused_coupons_of_which_somebody_was_to_be_reminded_are_a_reading_for_alerts(
+    pool: Pool,
+) -> None:
+    till = await Till.open(pool, REMINDED, replace(TENTH, name="silent"))
+    anna = await till.buyer("anna")
+    kept, used, revoked = [await till.issue("spring", anna) for _ in range(3)]
+    await till.issue("silent", anna)
+    end = kept.expires_at
+    assert end is not None
+
+    async def expiring(at: datetime) -> dict[str, tuple[float, Fact]]:
+        async with pool.acquire() as conn:
+            found = await take_readings(conn, Measure(Metric.COUPONS_EXPIRING), View(at))
+        assert {each.subject.kind for each in found} == {"series"}
+        return {each.subject.name: (each.value, each.facts["first_at"]) for each in found}
+
+    well = (0.0, None)
+    week_before = end - timedelta(days=7)
+    assert await expiring(week_before) == {"silent": well, "spring": well}
+    await sweep(till, week_before)
+    first_at = end.isoformat(timespec="minutes")
+    assert await expiring(week_before) == {"silent": well, "spring": (3.0, first_at)}
+    await till.redeem(used.code, basket("shop", 2000, ref="b-1"))
+    assert (await expiring(week_before))["spring"] == (2.0, first_at)
+    await till.release("b-1")
+    assert (await expiring(week_before))["spring"] == (3.0, first_at)
+    async with pool.acquire() as conn, conn.transaction():
+        await till.coupons.revoke(conn, revoked.coupon_id, NOW, actor="anna", reason="leaked")
+    assert (await expiring(week_before))["spring"] == (2.0, first_at)
+    assert await expiring(end) == {"silent": well, "spring": well}

@@ -1,17 +1,18 @@
-"""Measures what is given to buyers: rewards that take much of an order's margin, and those that come late."""
+"""Measures what is given to buyers: rewards that are dear or late, and coupons that run out unused."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from core.alerts.readings.looking import Taker, View, minutes, named, of_channel
-from core.alerts.rules import HOUSE, Measure, Metric, Reading
+from core.alerts.rules import HOUSE, Measure, Metric, Reading, Subject
 from core.db.pool import Connection
 from core.db.queries import load_queries
 
 _SQL = load_queries("core.alerts.readings", "giving.sql")
 _REWARDS_WARNED = _SQL["rewards_warned"]
 _REWARDS_LATE = _SQL["rewards_late"]
+_COUPONS_EXPIRING = _SQL["coupons_expiring"]
 
 
 async def _rewards_warned(conn: Connection, measure: Measure, view: View) -> list[Reading]:
@@ -29,7 +30,16 @@ async def _rewards_late(conn: Connection, measure: Measure, view: View) -> list[
     return [of_channel(row["channel"], row["late"], {**after, **named(row, *told)}) for row in rows]
 
 
+async def _coupons_expiring(conn: Connection, measure: Measure, view: View) -> list[Reading]:
+    """Coupons whose buyers were to be reminded and that are still good, by their series."""
+    return [
+        Reading(Subject("series", row["series"]), float(row["coupons"]), named(row, "first_at"))
+        for row in await conn.fetch(_COUPONS_EXPIRING, view.now)
+    ]
+
+
 GIVING: Mapping[Metric, Taker] = {
     Metric.REWARDS_WARNED: _rewards_warned,
     Metric.REWARDS_LATE: _rewards_late,
+    Metric.COUPONS_EXPIRING: _coupons_expiring,
 }

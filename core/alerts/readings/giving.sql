@@ -30,3 +30,29 @@ LEFT JOIN (
     ORDER BY channel_order.channel_id, failed.failed_at, failed.order_id
 ) waiting ON waiting.channel_id = channel.channel_id
 ORDER BY channel.name
+
+-- name: coupons_expiring
+-- Coupons that a reminder was written for and that may still be used, by series; when the first of them ends. Only those
+-- that end within the longest time before which any series reminds are looked at.
+SELECT series.name AS series, coalesce(ending.coupons, 0) AS coupons, ending.first_at
+FROM (SELECT DISTINCT name FROM coupon_series) series
+LEFT JOIN (
+    SELECT coupon_series.name, count(*) AS coupons, min(coupon.expires_at) AS first_at
+    FROM coupon
+    JOIN coupon_series ON coupon_series.series_id = coupon.series_id
+    WHERE coupon.expires_at > $1::timestamptz
+        AND coupon.expires_at <= $1::timestamptz + make_interval(days => (
+            SELECT coalesce(max(day.value::int), 0)
+            FROM coupon_series every
+            CROSS JOIN jsonb_array_elements_text(every.terms -> 'remind_days') day
+        ))
+        AND EXISTS (SELECT FROM coupon_reminder WHERE coupon_reminder.coupon_id = coupon.coupon_id)
+        AND NOT EXISTS (SELECT FROM coupon_revocation WHERE coupon_revocation.coupon_id = coupon.coupon_id)
+        AND (
+            SELECT count(*)
+            FROM coupon_use
+            WHERE coupon_use.coupon_id = coupon.coupon_id AND coupon_use.state IN ('reserved', 'confirmed', 'kept')
+        ) < (coupon_series.terms ->> 'uses')::int
+    GROUP BY coupon_series.name
+) ending ON ending.name = series.name
+ORDER BY series.name

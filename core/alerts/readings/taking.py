@@ -27,6 +27,7 @@ INTERVAL_SECONDS: Mapping[Metric, float] = {
     Metric.STOCK_TURNOVER: 3_600.0,
     Metric.COMPLAINT_PERCENT: 3_600.0,
     Metric.RATE_AGE_SECONDS: 60.0,
+    Metric.COUPONS_EXPIRING: 600.0,
 }
 
 
