@@ -1,15 +1,17 @@
-"""Decides whether an order is above what one buyer may take of a flash sale, once and for good."""
+"""Decides whether an order is above what a flash sale has, or a buyer may take of it, once and for good."""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from core.buyers.alike import alike
 from core.buyers.buyers import known_buyers
 from core.db.pool import Connection
 from core.db.queries import load_queries
+from core.flash.takes import Taking, take
 from core.offers.catalogue import Listing
 from core.offers.price.book import PriceBook
 from core.offers.price.rule import PriceRule, Span, Window
@@ -24,11 +26,19 @@ _PIECES_CLAIMED = _SQL["pieces_claimed"]
 _ADD_CLAIM = _SQL["add_claim"]
 
 
+@dataclass(frozen=True, slots=True)
+class TooMuch:
+    """Why an order is not to be sold: what its buyer may read of it, and what we know."""
+
+    told: str
+    why: str
+
+
 def limited_sales(book: PriceBook) -> tuple[Span, ...]:
-    """When flash sales are on that limit what a buyer takes; at other times nobody has to look. Pure."""
+    """When flash sales are on that limit what may be taken; at other times nobody has to look. Pure."""
     layers = [book.everywhere, *(each.layer for each in book.by_sku), book.channel, *book.by_listing.values()]
     windows = [window for layer in layers for window in layer.windows or ()]
-    return tuple(Span(window.from_at, window.until) for window in windows if window.per_buyer is not None)
+    return tuple(Span(window.from_at, window.until) for window in windows if _limits(window))
 
 
 async def claim_pieces(
@@ -38,40 +48,43 @@ async def claim_pieces(
     ours: Sequence[OrderLine],
     listings: Mapping[ListingRef, Listing],
     now: datetime,
-) -> str | None:
+) -> TooMuch | None:
     """Claim what an order takes of the flash sales that were on when it was placed; why it is too much.
 
     In the caller's transaction. What was answered once is answered again. Where the channel does not say who
-    buys nothing can be counted.
+    buys, nothing can be counted of a buyer.
     """
-    if told.buyer_ref is None or not any(span.holds(told.placed_at) for span in terms.limited_sales):
+    if not any(span.holds(told.placed_at) for span in terms.limited_sales):
         return None
-    pieces: Counter[Window] = Counter()
+    lines: dict[Window, list[OrderLine]] = defaultdict(list)
     rules = await _rules(conn, terms, ours, listings, told.placed_at)
     for line in ours:
-        window = limiting(rules[line.listing_ref], line, told.placed_at)
-        if window is not None:
-            pieces[window] += line.quantity
-    answers = [
-        await _claim(conn, terms, told, window, pieces[window], now)
-        for window in sorted(pieces, key=lambda each: (each.name, each.from_at))
-    ]
-    return next((why for why in answers if why is not None), None)
+        window = window_at(rules[line.listing_ref], told.placed_at)
+        if window is not None and _limits(window):
+            lines[window].append(line)
+    found: TooMuch | None = None
+    for window in sorted(lines, key=lambda each: (each.name, each.from_at)):
+        await conn.execute(_LOCK_SALE, window.name, window.from_at)
+        answer = await _claim_of_buyer(conn, terms, told, window, lines[window], now)
+        # Who may not take it leaves it to others.
+        answer = answer or await _take_of_quota(conn, terms, told, window, lines[window], listings, now)
+        found = found or answer
+    return found
 
 
-def limiting(rule: PriceRule, line: OrderLine, at: datetime) -> Window | None:
-    """The flash sale that a line was sold in, if it limits what a buyer may take. Pure.
+def window_at(rule: PriceRule, at: datetime) -> Window | None:
+    """The first window that is on at a moment. Pure."""
+    return next((window for window in rule.windows if window.from_at <= at < window.until), None)
 
-    What was sold above the sale's price was not sold in it: its quota was used up by then.
-    """
-    for window in rule.windows:
-        if window.from_at <= at < window.until:
-            dearer = (
-                line.unit_price.currency == window.price.currency
-                and line.unit_price.amount_minor > window.price.amount_minor
-            )
-            return None if dearer or window.per_buyer is None else window
-    return None
+
+def is_dearer(window: Window, line: OrderLine) -> bool:
+    """Whether a line was sold above the price of a sale. Pure."""
+    same_currency = line.unit_price.currency == window.price.currency
+    return same_currency and line.unit_price.amount_minor > window.price.amount_minor
+
+
+def _limits(window: Window) -> bool:
+    return window.per_buyer is not None or window.quota is not None
 
 
 async def _rules(
@@ -86,21 +99,63 @@ async def _rules(
     return {ref: terms.price.rule_for(stocks[sku_id].facts_at(at), ref, at) for ref, sku_id in sku_of.items()}
 
 
-async def _claim(
-    conn: Connection, terms: ChannelTerms, told: ChannelOrder, window: Window, pieces: int, now: datetime
-) -> str | None:
-    assert window.per_buyer is not None, "only sales with a limit are claimed"
-    assert told.buyer_ref is not None, "only buyers who are known are counted"
+async def _take_of_quota(
+    conn: Connection,
+    terms: ChannelTerms,
+    told: ChannelOrder,
+    window: Window,
+    lines: Sequence[OrderLine],
+    listings: Mapping[ListingRef, Listing],
+    now: datetime,
+) -> TooMuch | None:
+    """Each listing has a quota of its own; an order is sold whole or not at all."""
+    if window.quota is None:
+        return None
+    found: TooMuch | None = None
+    for ref in sorted({line.listing_ref for line in lines}):
+        own = [line for line in lines if line.listing_ref == ref]
+        taking = Taking(
+            channel_id=terms.channel_id,
+            order_ref=told.order_ref,
+            placed_at=told.placed_at,
+            listing_id=listings[ref].listing_id,
+            window=window,
+            pieces=sum(line.quantity for line in own),
+            dearer=all(is_dearer(window, line) for line in own),
+        )
+        why = await take(conn, taking, now)
+        if why is not None and found is None:
+            found = TooMuch("the sale was over: all that it had was sold", why)
+    return found
+
+
+async def _claim_of_buyer(
+    conn: Connection,
+    terms: ChannelTerms,
+    told: ChannelOrder,
+    window: Window,
+    lines: Sequence[OrderLine],
+    now: datetime,
+) -> TooMuch | None:
+    """What was sold above the sale's price was not sold in it: its quota was used up by then."""
+    pieces = sum(line.quantity for line in lines if not is_dearer(window, line))
+    if window.per_buyer is None or told.buyer_ref is None or pieces == 0:
+        return None
     why = f"flash sale {window.name}: a buyer may take {window.per_buyer} of it"
-    await conn.execute(_LOCK_SALE, window.name, window.from_at)
     claim = (terms.channel_id, told.order_ref, window.name, window.from_at)
     known = await conn.fetchrow(_FIND_CLAIM, *claim)
     if known is not None:
-        return why if known["is_over"] else None
+        return _above(why) if known["is_over"] else None
     handle = (terms.channel_id, told.buyer_ref)
     buyer = (await known_buyers(conn, [handle], now))[handle]
     persons = sorted(await alike(conn, buyer))
     had: int = await conn.fetchval(_PIECES_CLAIMED, window.name, window.from_at, persons, now)
     is_over = had + pieces > window.per_buyer
     await conn.execute(_ADD_CLAIM, *claim, buyer.buyer_id, pieces, is_over, now)
-    return f"{why}, and he has {had} already" if is_over and had else why if is_over else None
+    if not is_over:
+        return None
+    return _above(f"{why}, and he has {had} already" if had else why)
+
+
+def _above(why: str) -> TooMuch:
+    return TooMuch("this is more than one buyer may take", why)

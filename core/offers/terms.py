@@ -65,7 +65,7 @@ class ChannelTerms:
     # How what split plans ask of a sale beside its price is told there.
     facts: FactTerms = field(default_factory=FactTerms)
 
-    # Listings that are sold to groups, and when flash sales are on that limit what one buyer may take.
+    # Listings that are sold to groups, and when flash sales are on that limit what may be taken.
     group_offers: Mapping[ListingRef, GroupOffer] = field(default_factory=dict)
     limited_sales: tuple[Span, ...] = ()
 

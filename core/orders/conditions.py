@@ -1,4 +1,4 @@
-"""Decides what an order is held to beside its worth: a group to be full, and what one buyer may take."""
+"""Decides what an order is held to beside its worth: a group to be full, and what may still be taken."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from core.db.pool import Connection
-from core.flash.limits import claim_pieces
+from core.flash.limits import TooMuch, claim_pieces
 from core.group_buying.offers import GroupOffer
 from core.group_buying.seats import note_seat
 from core.offers.catalogue import Listing
@@ -29,17 +29,18 @@ async def note_conditions(
     order is not to be sold, its refund is decided with it.
     """
     async with conn.transaction():
-        why = await claim_pieces(conn, terms, told, ours, listings, now)
+        too_much = await claim_pieces(conn, terms, told, ours, listings, now)
         offers = _group_offers(terms, ours)
         if len(offers) > 1:
-            why = (
-                why
-                or f"one order for several group offers: {', '.join(sorted(each.name for each in offers))}"
+            names = ", ".join(sorted(each.name for each in offers))
+            too_much = too_much or TooMuch(
+                "this is more than one buyer may take", f"one order for several group offers: {names}"
             )
+        why = None if too_much is None else too_much.why
         if told.payment is not Payment.PAID:
             return why
-        if why is not None:
-            due = RefundDue("limits", "this is more than one buyer may take", why)
+        if too_much is not None:
+            due = RefundDue("limits", too_much.told, too_much.why)
             await decide_refund(conn, terms.channel_id, told.order_ref, due, now)
         elif offers:
             [(offer, pieces)] = offers.items()

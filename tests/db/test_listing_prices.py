@@ -129,13 +129,12 @@ async def test_a_window_ends_when_its_quota_is_sold(pool: Pool) -> None:
     await room.push()
     assert await room.published_minor() == 1500
     await pool.execute(
-        "INSERT INTO sale_hour (sku_id, channel_id, hour, units, lines, refused_units)"
-        " VALUES ($1, $2, $3, 2, 2, 0)",
-        room.shop.sku_id,
+        "INSERT INTO flash_take VALUES ($1, 'flash', $2, $3, 'an order', 2, 'sold', $4)",
+        room.shop.listing_id,
+        flash.from_at,
         room.shop.channel_id,
-        (NOW - timedelta(hours=5)).replace(minute=0, second=0, microsecond=0),
+        NOW,
     )
-    await pool.execute("UPDATE history_cursor SET reached = $1 WHERE subject = 'sales'", NOW)
     await room.push()
     assert await room.published_minor() == 2000
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from fractions import Fraction
+from itertools import pairwise
 
 import asyncpg
 import pytest
@@ -33,7 +35,7 @@ from core.offers.pricing.holds import (
 )
 from core.offers.pricing.sightings import Look, SeenOffer, due_looks, keep_looks, prune_sightings
 from core.offers.pricing.stored_facts import ChangeTerms, ToldQuota, budget, read_listing_facts
-from core.types import ListingId, ListingRef, OfferObserved
+from core.types import ListingId, ListingRef, OfferObserved, OrderState
 from core.views import prices
 from tests.factories import NOW, Shop, add_shop, request
 
@@ -272,28 +274,44 @@ async def test_a_signature_that_makes_no_sense_is_refused(pool: Pool) -> None:
         NewException(shop.channel, shop.listing_ref, Money(500, "EUR"), NOW, NOW)
 
 
-async def test_what_a_window_sold_is_counted_by_hours_and_at_its_ends(pool: Pool) -> None:
-    shop = await add_shop(pool, codes=10)
+async def test_what_a_window_sold_is_counted_while_it_stays_sold(pool: Pool) -> None:
+    shop, other = await add_shop(pool, codes=10), await add_shop(pool)
     allocator = Allocator(pool, lambda: NOW)
-    for quantity in (1, 2):
-        await allocator.reserve(request(shop, quantity=quantity))
-    at = await pool.fetchval("SELECT max(created_at) FROM channel_order")
-    spans = (
-        WindowSpan("around", at - HOUR, at + HOUR),
-        WindowSpan("after", at + timedelta(minutes=1), at + 3 * HOUR),
-        WindowSpan("long", at - timedelta(days=3), at + timedelta(days=3)),
-    )
-    assert (await facts(pool, shop, *spans)).sold_in == {"around": 3, "after": 0, "long": 3}
-    hour = at.replace(minute=0, second=0, microsecond=0)
-    await pool.execute(
-        "INSERT INTO sale_hour VALUES ($1, $2, $3, 3, 2, 0), ($1, $2, $4, 40, 4, 0)",
-        shop.sku_id,
-        shop.channel_id,
-        hour,
-        hour - timedelta(hours=5),
-    )
-    await pool.execute("UPDATE history_cursor SET reached = $1 WHERE subject = 'sales'", hour + HOUR)
-    assert (await facts(pool, shop, *spans)).sold_in == {"around": 3, "after": 0, "long": 43}
+    refs = ("kept", "reserved", "cancelled", "refunded", "refused", "never written", "being written")
+    states = {"reserved": OrderState.RESERVED, "refused": OrderState.RESERVED}
+    for ref in refs[:5]:
+        state = states.get(ref, OrderState.ACCEPTED)
+        asked = request(shop, order_ref=ref, state=state, short_state=OrderState.REFUSED)
+        await allocator.reserve(replace(asked, wants_codes=ref != "refused"))
+    moves = {"cancelled": ["accepted", "cancelled"], "refunded": ["accepted", "delivered", "refunded"]}
+    for ref, path in moves.items():
+        for number, (before, after) in enumerate(pairwise(path), 1):
+            await pool.execute(
+                "INSERT INTO order_move SELECT order_id, $2, $3, $4, $5, 'test' FROM channel_order"
+                " WHERE order_ref = $1",
+                ref,
+                number,
+                before,
+                after,
+                NOW,
+            )
+    taken = {"never written": NOW - 2 * HOUR}
+    for ref in (*refs, "over", "beside"):
+        verdict = ref if ref in ("over", "beside") else "sold"
+        await pool.execute(
+            "INSERT INTO flash_take VALUES ($1, 'night', $2, $3, $4, 1, $5, $6)",
+            shop.listing_id,
+            NOW,
+            shop.channel_id,
+            ref,
+            verdict,
+            taken.get(ref, NOW),
+        )
+    spans = (WindowSpan("night", NOW), WindowSpan("day", NOW))
+    # Kept, reserved, and being written.
+    assert (await facts(pool, shop, *spans)).sold_in == {"night": 3, "day": 0}
+    assert (await facts(pool, shop, WindowSpan("night", NOW + HOUR))).sold_in == {"night": 0}
+    assert (await facts(pool, other, *spans)).sold_in == {"night": 0, "day": 0}
 
 
 async def test_a_calculators_answers_are_kept_and_asked_for_again_when_old(pool: Pool) -> None:

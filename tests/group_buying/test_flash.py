@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -14,13 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import InvalidInput
-from core.flash.limits import limited_sales, limiting
+from core.flash.limits import is_dearer, window_at
 from core.money.money import Money
-from core.offers.matching import SkuMatch
 from core.offers.outbox import Outbox
-from core.offers.planning import OfferPlan
-from core.offers.price.book import PriceBook, PriceLayer, SkuPriceLayer
-from core.offers.price.rule import PriceRule, Window
+from core.offers.price.rule import PriceRule
 from core.offers.pricing.repricing import Repricing
 from core.offers.stock.rules import StockPolicy
 from core.orders.refunds import owed_refunds
@@ -28,73 +22,9 @@ from core.types import LineRef, ListingRef, OrderLine, OrderState, Payment
 from core.views.flash import flash_preview, flash_sales
 from scheduler.composition import utc_now
 from tests.factories import NOW
-from tests.scheduler.bench import Bench, Stall, mute, open_bench
+from tests.group_buying.flash_bench import HOUR, open_flash, window
 
 S = OrderState
-HOUR = timedelta(hours=1)
-
-
-def window(
-    *,
-    quota: int | None = None,
-    per_buyer: int | None = None,
-    since: datetime | None = None,
-    price: int = 2500,
-) -> Window:
-    """A sale that is on now, unless it is said to begin later."""
-    start = since or utc_now() - HOUR
-    return Window("night", start, start + 3 * HOUR, Money(price, "EUR"), quota, per_buyer)
-
-
-@dataclass(slots=True)
-class FlashBench:
-    """A bench whose stall has a flash sale."""
-
-    bench: Bench
-    stall: Stall
-    outbox: Outbox
-
-    async def buy(
-        self,
-        ref: str,
-        buyer: str | None,
-        *,
-        quantity: int = 1,
-        payment: Payment = Payment.PAID,
-        placed_at: datetime | None = None,
-    ) -> OrderState | None:
-        told = self.bench.told(ref, payment=payment, quantity=quantity, stall=self.stall)
-        told = replace(told, buyer_ref=buyer, placed_at=placed_at or told.placed_at)
-        return (await self.bench.take_in(told, self.stall)).state
-
-    async def plan(self) -> OfferPlan:
-        (plan,) = await self.outbox.plan([self.bench.sku.sku_id])
-        return plan
-
-    async def deliver(self, *, refunds: bool = True) -> None:
-        await self.bench.make_due()
-        connector = self.stall.connector if refunds else mute(self.stall)
-        await self.bench.deliverer_of(self.stall.terms, connector).deliver()
-
-    async def states(self, *refs: str) -> list[OrderState]:
-        return [await self.bench.state(ref) for ref in refs]
-
-
-@asynccontextmanager
-async def open_flash(
-    dsn: str, folder: Path, sale: Window, *, codes: int = 8, by_sku: bool = False
-) -> AsyncIterator[FlashBench]:
-    """A stall with this sale on its listing, or on all SKUs there are."""
-    async with open_bench(dsn, folder, codes=codes) as bench:
-        plain, layer = bench.stall, PriceLayer(windows=(sale,), place="price", label="night")
-        book = PriceBook(by_listing={plain.listing_ref: layer})
-        if by_sku:
-            book = PriceBook(by_sku=(SkuPriceLayer(SkuMatch(), layer),))
-        terms = replace(plain.terms, price=book, limited_sales=limited_sales(book))
-        stall = replace(plain, terms=terms)
-        bench.stalls[0] = stall
-        outbox = Outbox(bench.core.pool, {terms.channel_id: terms}, StockPolicy(), utc_now)
-        yield FlashBench(bench, stall, outbox)
 
 
 async def test_no_more_is_shown_than_the_quota_leaves(dsn: str, tmp_path: Path) -> None:
@@ -233,15 +163,13 @@ async def test_a_preview_says_where_the_floor_lifts_the_price(dsn: str, tmp_path
 @given(
     price=st.integers(1, 5000),
     paid=st.integers(0, 5000),
-    per_buyer=st.one_of(st.none(), st.integers(1, 3)),
     minutes=st.integers(-10, 200),
 )
 @settings(max_examples=60)
-def test_only_what_was_sold_in_a_sale_at_its_price_is_counted(
-    price: int, paid: int, per_buyer: int | None, minutes: int
-) -> None:
-    sale = window(since=NOW, price=price, per_buyer=per_buyer)
+def test_only_what_was_sold_in_a_sale_at_its_price_is_counted(price: int, paid: int, minutes: int) -> None:
+    sale = window(since=NOW, price=price, per_buyer=1)
     line = OrderLine(LineRef("1"), ListingRef("L"), 1, Money(paid, "EUR"))
     at = NOW + timedelta(minutes=minutes)
-    found = limiting(PriceRule(windows=(sale,)), line, at)
-    assert (found is sale) == (per_buyer is not None and 0 <= minutes < 180 and paid <= price)
+    found = window_at(PriceRule(windows=(sale,)), at)
+    assert (found is sale) == (0 <= minutes < 180)
+    assert is_dearer(sale, line) == (paid > price)

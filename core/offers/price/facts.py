@@ -124,11 +124,10 @@ class Demand:
 
 @dataclass(frozen=True, slots=True)
 class WindowSpan:
-    """A time window of which somebody asks how much was sold in it."""
+    """A time window of which somebody asks how much was sold in it, known by its name and its beginning."""
 
     name: str
     from_at: datetime
-    until: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +146,7 @@ class ListingFacts:
     """What is stored about a listing's price.
 
     Changes are those of CHANGES_LOOKED_AT, the oldest first; `sold_in` says how many units each window that
-    was asked for has sold.
+    was asked for has sold, but for what was given back.
     """
 
     changes: tuple[ChangeMade, ...] = ()

@@ -42,9 +42,7 @@ def just_left(facts: PriceFacts, rule: PriceRule) -> bool:
 def spans(rule: PriceRule) -> tuple[WindowSpan, ...]:
     """The windows of which sales have to be counted."""
     return tuple(
-        WindowSpan(window.name, window.from_at, window.until)
-        for window in rule.windows
-        if window.quota is not None
+        WindowSpan(window.name, window.from_at) for window in rule.windows if window.quota is not None
     )
 
 

@@ -145,10 +145,10 @@ def _differs(before: Record, plan: PricePlan) -> bool:
 
 
 def _quota_moved(before: Record, quota: QuotaLeft | None) -> bool:
-    """Whether a flash sale has begun that lets less be shown, or ended one that did."""
-    if quota is None:
-        within: bool = before["within_quota"]
-        return within
+    """Whether a flash sale has begun that lets less be shown, or ended one that did, or has some again."""
+    within: int | None = before["within_quota"]
+    if quota is None or within is not None:
+        return within != (None if quota is None else quota.left)
     wanted: int | None = before["wanted_quantity"]
     return wanted is not None and wanted > quota.left
 

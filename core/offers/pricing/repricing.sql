@@ -25,7 +25,8 @@ ORDER BY offer.listing_id
 -- What was wanted when offers were last worked out; those that will be worked out anyhow are left out.
 SELECT offer.listing_id, offer.wanted_price_minor, offer.wanted_net_minor, offer.why ->> 'price_state' AS price_state,
     price_hold.price_minor AS asked_minor, offer.wanted_quantity,
-    jsonb_path_exists(offer.why, '$.quantity[*] ? (@.rule == "flash")') AS within_quota
+    -- What a flash sale's quota lowered it to, if one did.
+    (jsonb_path_query_first(offer.why, '$.quantity[*] ? (@.rule == "flash").quantity') #>> '{}')::int AS within_quota
 FROM offer
 LEFT JOIN price_hold ON price_hold.listing_id = offer.listing_id AND price_hold.verdict IS NULL
 WHERE offer.listing_id = ANY ($1::int[])

@@ -33,7 +33,7 @@ _FREE_CHANGES_TOLD = _SQL["free_changes_told"]
 _EXCEPTIONS_IN_FORCE = _SQL["exceptions_in_force"]
 _LAST_VERDICTS = _SQL["last_verdicts"]
 _NEAREST_QUOTES = _SQL["nearest_quotes"]
-_SOLD_IN_SPANS = _SQL["sold_in_spans"]
+_SOLD_IN_WINDOWS = _SQL["sold_in_windows"]
 
 # Verdicts and quotes that are older than this mean nothing to any rule.
 _VERDICTS_LOOKED_AT = timedelta(days=7)
@@ -84,7 +84,7 @@ async def read_listing_facts(
     signed = _by_listing(await conn.fetch(_EXCEPTIONS_IN_FORCE, ids, now))
     verdicts = _by_listing(await conn.fetch(_LAST_VERDICTS, ids, now - _VERDICTS_LOOKED_AT))
     quotes = _by_listing(await conn.fetch(_NEAREST_QUOTES, ids, now - _QUOTES_LOOKED_AT))
-    sold = await _sold(conn, questions)
+    sold = await _sold(conn, questions, now)
     facts = {}
     for listing_id, place in places.items():
         changed = tuple(_change(row) for row in made[listing_id])
@@ -132,16 +132,18 @@ def demand(selling: Selling, now: datetime) -> Demand:
     )
 
 
-async def _sold(conn: Connection, questions: Sequence[ListingQuestion]) -> dict[ListingId, dict[str, int]]:
+async def _sold(
+    conn: Connection, questions: Sequence[ListingQuestion], now: datetime
+) -> dict[ListingId, dict[str, int]]:
     found: dict[ListingId, dict[str, int]] = defaultdict(dict)
     asked = [(question.listing_id, span) for question in questions for span in question.spans]
     if asked:
         rows = await conn.fetch(
-            _SOLD_IN_SPANS,
+            _SOLD_IN_WINDOWS,
             [listing_id for listing_id, _ in asked],
             [span.name for _, span in asked],
             [span.from_at for _, span in asked],
-            [span.until for _, span in asked],
+            now,
         )
         for row in rows:
             found[ListingId(row["listing_id"])][str(row["name"])] = int(row["units"])

@@ -52,51 +52,8 @@ FROM fee_quote
 WHERE listing_id = ANY ($1::int[]) AND quoted_at > $2::timestamptz
 ORDER BY listing_id, quoted_at DESC
 
--- name: sold_in_spans
--- Units that orders took of each listing in each of some windows, also where they were given back later. Whole
--- hours come from their sums, by SKU and channel; what stands at the ends is counted order by order.
-WITH span AS MATERIALIZED (
-    SELECT asked.listing_id, asked.name, listing.sku_id, listing.channel_id, asked.from_at, asked.until,
-        -- The whole hours in it that were counted.
-        date_trunc('hour', asked.from_at + interval '1 hour' - interval '1 microsecond') AS hours_from,
-        least(date_trunc('hour', asked.until), date_trunc('hour', counted.reached)) AS hours_until
-    FROM unnest($1::int[], $2::text[], $3::timestamptz[], $4::timestamptz[]) asked(listing_id, name, from_at, until)
-    JOIN listing ON listing.listing_id = asked.listing_id
-    CROSS JOIN (SELECT reached FROM history_cursor WHERE subject = 'sales') counted
-),
--- What is left at the ends; where no hour is whole, one part is all of it.
-part AS MATERIALIZED (
-    SELECT listing_id, name, from_at,
-        CASE WHEN hours_from < hours_until THEN hours_from ELSE until END AS until
-    FROM span
-    UNION ALL
-    SELECT listing_id, name, hours_until, until FROM span WHERE hours_from < hours_until
-),
--- Windows have few different ends, so each stretch of orders is read once for all listings.
-sold AS MATERIALIZED (
-    SELECT stretch.from_at, stretch.until, order_line.listing_id, sum(order_line.quantity) AS units
-    FROM (SELECT DISTINCT from_at, until FROM part WHERE from_at < until) stretch
-    JOIN channel_order ON channel_order.created_at >= stretch.from_at AND channel_order.created_at < stretch.until
-    JOIN order_line ON order_line.order_id = channel_order.order_id
-    WHERE order_line.listing_id = ANY ($1::int[]) AND channel_order.first_state NOT IN ('refused', 'cancelled')
-    GROUP BY stretch.from_at, stretch.until, order_line.listing_id
-)
-SELECT span.listing_id, span.name, (
-        coalesce((
-            SELECT sum(sale_hour.units)
-            FROM sale_hour
-            WHERE sale_hour.sku_id = span.sku_id
-                AND sale_hour.channel_id = span.channel_id
-                AND sale_hour.hour >= span.hours_from
-                AND sale_hour.hour < span.hours_until
-        ), 0)
-        + coalesce((
-            SELECT sum(sold.units)
-            FROM part
-            JOIN sold ON sold.from_at = part.from_at
-                AND sold.until = part.until
-                AND sold.listing_id = part.listing_id
-            WHERE part.listing_id = span.listing_id AND part.name = span.name
-        ), 0)
-    )::int AS units
-FROM span
+-- name: sold_in_windows
+-- Units that each listing sold in each of some flash sales, and that stay sold.
+SELECT asked.listing_id, asked.name, sold.pieces AS units
+FROM unnest($1::int[], $2::text[], $3::timestamptz[]) asked(listing_id, name, from_at)
+CROSS JOIN LATERAL flash_sold(asked.listing_id, asked.name, asked.from_at, $4::timestamptz) sold
