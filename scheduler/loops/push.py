@@ -13,7 +13,8 @@ from connectors.kit.errors import ChannelRefused, OutcomeUnknown, TryLater
 from connectors.kit.messages import OfferResult, OfferStatus
 from connectors.kit.traits import Traits
 from core.money.money import Money
-from core.offers.outbox import Delay, Outbox, Refusal
+from core.offers.answers import Delay, Refusal
+from core.offers.outbox import Outbox
 from core.offers.planning import OfferPlan
 from core.offers.price.plan import Priced
 from core.offers.terms import ChannelTerms

@@ -15,8 +15,9 @@ import pytest
 from core.db.pool import Pool
 from core.money.money import Money
 from core.money.plans.rules import CONSIGNOR
+from core.offers.answers import Delay, Refusal
 from core.offers.closures.switches import press
-from core.offers.outbox import Delay, Outbox, Refusal
+from core.offers.outbox import Outbox
 from core.offers.pricing.holds import dirty_listings
 from core.offers.stock.rules import StockPolicy
 from core.offers.terms import ChannelTerms

@@ -11,9 +11,9 @@ from pathlib import Path
 from core.db.queries import parse_queries
 from core.money.money import Money
 from core.money.rates import NewRate, add_rates, note_rate_health, set_rate
+from core.offers.answers import Refusal
 from core.offers.catalogue import NewSku, add_sku, link_listing, set_base_price
 from core.offers.closures.guard import GuardRule
-from core.offers.outbox import Refusal
 from core.offers.price.book import PriceBook, PriceLayer, Rounding
 from core.offers.price.rule import Aim, Brake, Follow, Pressure, RivalRule, StockRung, Target, Window
 from core.offers.pricing.holds import AskedPrice, NewException, ask_for_prices, sign_exception

@@ -37,7 +37,7 @@ _FIND_QUESTION = _SQL["find_question"]
 _DECIDE = _SQL["decide"]
 _FIND_LISTING = _SQL["find_listing"]
 _DROP_OLD_DRIFTS = _SQL["drop_old_drifts"]
-_TELL_AGAIN = load_queries("core.offers", "outbox.sql")["tell_again"]
+_TELL_AGAIN = load_queries("core.offers", "dirty.sql")["tell_again"]
 
 DECISIONS = ("repair", "adopt", "dismiss")
 _BY_POLICY = "policy"
