@@ -9,8 +9,10 @@ from pathlib import Path
 
 from core.campaigns.campaign import Budget, Campaign, Guards, Limits, Pays, PaysKind, Reward
 from core.campaigns.granting import Granting
+from core.campaigns.late import Work, keep_late
 from core.campaigns.paying import Payer
 from core.campaigns.publishing import publish, stop
+from core.errors import InvalidInput
 from core.money.after_sale import AfterSale
 from core.money.booking import Booker
 from core.money.ledger import Ledger, publish_plan
@@ -111,6 +113,7 @@ async def live_money_day(room: Room, folder: Path) -> MoneyDay:
     await _refund(room, OrderId(rich[0]), OrderId(plain[5]))
     await _hear(room)
     await _grant(room)
+    await _fail(room, OrderId(plain[1]))
     number = await draw_up(room, Payee("consignor", ADA))
     desk = SettlementDesk(room.pool, room.services.settlement, lambda: datetime.now(UTC))
     await desk.approve(number, actor="bo", reason="looked through: 已核对")
@@ -213,6 +216,13 @@ async def _grant(room: Room) -> None:
         return bool(await room.pool.fetchval("SELECT count(*) >= 5 FROM campaign_refusal"))
 
     await until(granted)
+
+
+async def _fail(room: Room, order_id: OrderId) -> None:
+    """What an order was given cannot be taken back, and is tried again."""
+    error = InvalidInput("lot 7: 1.80 EUR of it can be taken back, not 1.99 EUR: 余额不足")
+    async with room.pool.acquire() as conn, conn.transaction():
+        await keep_late(conn, order_id, Work.TAKE_BACK, error, datetime.now(UTC))
 
 
 async def _hear(room: Room) -> None:

@@ -63,7 +63,7 @@ GIVING: Mapping[str, str] = {
     "late_orders_help": "What could not be given or taken back, and is tried again by itself",
     "late_give": "not decided",
     "late_take_back": "not taken back",
-    "late_since": "Fails",
+    "late_since": "First failed",
     "next_try": "Next try",
     "tries": "Tries",
     "beneficiary": "For whom",
