@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from core.alerts.restock import days_of_cover
 from core.db.pool import Connection, Record
 from core.db.queries import load_queries
 from core.offers.closures.closed import closed_by, read_closures
+from core.offers.history.restock import days_of_cover
 from core.offers.history.selling import LEAST_WATCHED_SECONDS, SLOW_SECONDS
 from core.types import ChannelId, SkuId
 from core.views.stock import ListingView, like_pattern, listings

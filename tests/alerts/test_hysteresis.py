@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.alerts.hysteresis import Change, Standing, judge
-from core.alerts.restock import MOST_DAYS, days_of_cover, restock
 from core.alerts.rules import Measure, Metric, Reading, Route, Rule, Scope, Severity, Side, Subject, side_of
 from core.errors import InvalidInput
+from core.offers.history.restock import MOST_DAYS, days_of_cover, restock
 from tests.alerts.watching import LOW, reading, rule
 from tests.factories import NOW
 

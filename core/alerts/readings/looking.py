@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from core.alerts.restock import restock
 from core.alerts.rules import Fact, Measure, Reading, Subject
 from core.db.pool import Connection, Record
+from core.offers.history.restock import restock
 from core.offers.history.selling import Selling
 
 _DAY_SECONDS = 86_400.0

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from core.alerts.readings.looking import Shelf, Taker, View, moment, of_sku
-from core.alerts.restock import days_of_cover
 from core.alerts.rules import Measure, Metric, Reading
 from core.db.pool import Connection
 from core.db.queries import load_queries
+from core.offers.history.restock import days_of_cover
 from core.offers.history.selling import read_selling
 from core.types import SkuId
 
