@@ -22,6 +22,7 @@ _REFERRERS = _SQL["referrers"]
 _TIES = _SQL["ties"]
 _LOCK = _SQL["lock_buyer_referral"]
 _STANDING = _SQL["standing_referral"]
+_LATER = _SQL["later_referral"]
 _ADD_PARTY = _SQL["add_party"]
 _ADD_REFERRAL = _SQL["add_referral"]
 _END_REFERRALS = _SQL["end_referrals"]
@@ -139,7 +140,8 @@ async def attribute(
 ) -> Referral:
     """Write down who brought a buyer, in the caller's transaction.
 
-    Told again it is no news. ReferralRefused: somebody else holds, or they would be paid for themselves.
+    Told again it is no news. ReferralRefused: somebody else holds, or did on the day it is told of, or has
+    been written of a later one; or they would be paid for themselves.
     """
     assert conn.is_in_transaction(), "nobody else may tell another meanwhile"
     await conn.execute(_LOCK)
@@ -149,6 +151,8 @@ async def attribute(
         if standing.referrer == referrer:
             return standing
         raise ReferralRefused(holds_already(buyer.name, standing))
+    if standing is None:
+        await _refuse_in_between(conn, buyer, since)
     party = await known_party(conn, referrer, now)
     ring = await in_own_ring(conn, buyer, referrer, now)
     if ring is not None:
@@ -161,6 +165,19 @@ async def attribute(
         _ADD_REFERRAL, buyer.buyer_id, party.buyer_id, since, until, told.source, told.actor, now
     )
     return Referral(referrer, since, until, told.source)
+
+
+async def _refuse_in_between(conn: Connection, buyer: Buyer, since: datetime) -> None:
+    """What begins before something that is written already would never hold, though it were said to."""
+    then = await standing_referral(conn, buyer, since)
+    if then is not None:
+        raise ReferralRefused(holds_already(buyer.name, then))
+    later: datetime | None = await conn.fetchval(_LATER, buyer.buyer_id, since)
+    if later is not None:
+        raise ReferralRefused(
+            f"{buyer.name}: who brought him is written from {later:%Y-%m-%d %H:%M} UTC on, so what begins"
+            f" before that, on {since:%Y-%m-%d}, would never hold: told without a day, it holds from now on"
+        )
 
 
 async def end_referral(conn: Connection, buyer: Buyer, told: Telling, now: datetime) -> bool:

@@ -48,7 +48,7 @@ ORDER BY latest.since, latest.referral_no
 LIMIT 1
 
 -- name: later_referral
--- Whether something is written of a person that begins after a moment.
+-- When what is written of a person after a moment begins.
 SELECT min(referral.since)
 FROM names_of(person_of($1::bigint)) name
 JOIN referral ON referral.buyer_id = name.buyer_id

@@ -73,6 +73,35 @@ async def test_who_is_told_later_of_an_earlier_day_does_not_come_first(pool: Poo
             await attribute(conn, ann, "cid", told(NOW - DAY), FOR_EVER, NOW + DAY)
 
 
+async def test_what_is_told_of_a_day_before_what_is_written_is_not_said_to_hold(pool: Pool) -> None:
+    (ann,) = await add_people(pool, "ann")
+    await refer(pool, ann, "bob", NOW, A_YEAR)
+    async with pool.acquire() as conn, conn.transaction():
+        assert await end_referral(conn, ann, told(), NOW + 10 * DAY)
+    now = NOW + 20 * DAY
+    async with pool.acquire() as conn:
+        for day, why in ((-5, "from 2026-11-21 12:00 UTC on"), (5, "brought by bob on 2026-11-21")):
+            async with conn.transaction():
+                with pytest.raises(ReferralRefused, match=why):
+                    await attribute(conn, ann, "cid", told(NOW + day * DAY), FOR_EVER, now)
+        assert await standing_referral(conn, ann, now) is None
+        # After the end nobody holds, and nothing is written: that day may be told of, and holds.
+        async with conn.transaction():
+            held = await attribute(conn, ann, "cid", told(NOW + 15 * DAY), FOR_EVER, now)
+        assert await standing_referral(conn, ann, now) == held
+    assert (await referrers(pool, ann, 5), await referrers(pool, ann, 12)) == (("bob",), ())
+
+
+async def test_nobody_comes_back_by_a_day_on_which_another_held_whose_time_is_over(pool: Pool) -> None:
+    (ann,) = await add_people(pool, "ann")
+    await refer(pool, ann, "bob", NOW, A_YEAR)
+    async with pool.acquire() as conn, conn.transaction():
+        with pytest.raises(ReferralRefused, match="brought by bob"):
+            await attribute(conn, ann, "cid", told(NOW + 30 * DAY), A_YEAR, NOW + 400 * DAY)
+        held = await attribute(conn, ann, "cid", told(NOW + 390 * DAY), A_YEAR, NOW + 400 * DAY)
+        assert await standing_referral(conn, ann, NOW + 400 * DAY) == held
+
+
 async def test_a_mistake_is_mended_by_a_later_row_and_an_end_is_one_too(pool: Pool) -> None:
     (ann,) = await add_people(pool, "ann")
     await refer(pool, ann, "bob")
