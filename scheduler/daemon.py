@@ -26,7 +26,6 @@ from core.errors import ConsigndError, UnknownChannel
 from core.offers.closures.guarding import Guard
 from core.offers.drift.reconciling import Reconciliation
 from core.offers.history.measuring import Measuring
-from core.offers.terms import ChannelTerms
 from core.types import ChannelId
 from scheduler.alert_terms import console_url, watch
 from scheduler.campaign_terms import PaidIn, draft_campaign
@@ -251,10 +250,6 @@ class Daemon:
             yield
         finally:
             await runner.cleanup()
-
-    def driven_terms(self) -> dict[ChannelId, ChannelTerms]:
-        """The terms by which each channel is driven that we drive now."""
-        return {channel_id: driver.terms for channel_id, driver in self._drivers.items()}
 
     def services(self) -> Services:
         """What the web room works with."""

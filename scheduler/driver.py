@@ -168,7 +168,14 @@ class ChannelDriver:
                 replace_existing=True,
             )
             loop.wake()
-        _log.info("channel.driven", channel=self.terms.name, loops=sorted(self._loops))
+        plan = self.terms.plan
+        _log.info(
+            "channel.driven",
+            channel=self.terms.name,
+            loops=sorted(self._loops),
+            plan=plan.name,
+            version=plan.version,
+        )
 
     async def stop(self) -> None:
         """Let what is being done end for a few seconds, then cut it off; nothing is lost by that."""

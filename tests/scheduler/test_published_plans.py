@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
+from structlog.testing import capture_logs
+from structlog.typing import EventDict
 
 from config.problems import SettingsRefused
 from config.settings import Settings
 from core.money.published import publish_by_hand
-from core.types import ChannelId
 from scheduler.composition import Core, open_channels, open_core, utc_now
 from scheduler.daemon import Daemon
 from scheduler.plan_watch import PlanWatch
@@ -96,20 +98,21 @@ async def test_without_a_plan_a_channel_does_not_begin_to_sell(house: House, con
 
 
 async def test_a_running_daemon_takes_a_new_version_up(house: House, config: tuple[str, str]) -> None:
-    async with open_core(settings_of(house)) as core:
-        await publish(core, "10")
-        async with open_channels(core) as channels:
-            (channel_id,) = channels.terms()
-            daemon, stop = Daemon(core, channels), asyncio.Event()
-            running = asyncio.create_task(daemon.run(stop))
-            await until(lambda: version_driven(daemon, channel_id) == 1, "the channel is driven")
-            watch = PlanWatch(core, channels)
-            await publish(core, "12")
-            await watch.tick()
-            await until(lambda: version_driven(daemon, channel_id) == 2, "the new version is taken up")
-            assert daemon.services().terms()[channel_id].plan.rules[0].rate_ppm == 120_000
-            stop.set()
-            await running
+    with capture_logs() as logs:
+        async with open_core(settings_of(house)) as core:
+            await publish(core, "10")
+            async with open_channels(core) as channels:
+                (channel_id,) = channels.terms()
+                daemon, stop = Daemon(core, channels), asyncio.Event()
+                running = asyncio.create_task(daemon.run(stop))
+                await until(lambda: driven(logs) == [1], "the channel is driven")
+                watch = PlanWatch(core, channels)
+                await publish(core, "12")
+                await watch.tick()
+                await until(lambda: driven(logs) == [1, 2], "the new version is taken up")
+                assert daemon.services().terms()[channel_id].plan.rules[0].rate_ppm == 120_000
+                stop.set()
+                await running
 
 
 async def publish(core: Core, percent: str) -> None:
@@ -120,6 +123,6 @@ async def publish(core: Core, percent: str) -> None:
         await publish_by_hand(conn, new, names, actor="test", reason="agreed", now=utc_now())
 
 
-def version_driven(daemon: Daemon, channel_id: ChannelId) -> int | None:
-    terms = daemon.driven_terms().get(channel_id)
-    return None if terms is None else terms.plan.version
+def driven(logs: Sequence[EventDict]) -> list[int]:
+    """The versions that the channel was driven by, as the daemon's log tells."""
+    return [line["version"] for line in logs if line["event"] == "channel.driven"]
