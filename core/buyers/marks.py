@@ -19,7 +19,6 @@ from core.types import BuyerId, CodePayload, MarkKind, ToldMark
 
 _SQL = load_queries("core.buyers", "marks.sql")
 _NOTE_MARKS = _SQL["note_marks"]
-_MARKS_OF_PERSON = _SQL["marks_of_person"]
 _MARKS_OF_PEOPLE = _SQL["marks_of_people"]
 _SWEEP_MARKS = _SQL["sweep_marks"]
 _FORGET_MARKS = _SQL["forget_marks"]
@@ -89,12 +88,6 @@ async def note_marks(
             _NOTE_MARKS, ids, [mark.kind.value for mark in marks], [mark.hash for mark in marks], now
         )
     return len(marks)
-
-
-async def marks_of(conn: Connection, buyer: Buyer) -> frozenset[Mark]:
-    """All marks that a person left, under any of his names."""
-    rows = await conn.fetch(_MARKS_OF_PERSON, buyer.buyer_id)
-    return frozenset(Mark(MarkKind(row["kind"]), row["hash"]) for row in rows)
 
 
 async def marks_of_people(conn: Connection, people: Collection[BuyerId]) -> list[tuple[BuyerId, Mark]]:

@@ -8,11 +8,6 @@ ON CONFLICT ON CONSTRAINT buyer_mark_key DO UPDATE
 SET last_seen_at = excluded.last_seen_at
 WHERE buyer_mark.last_seen_at < excluded.last_seen_at - INTERVAL '1 day'
 
--- name: marks_of_person
-SELECT DISTINCT mark.kind, mark.hash
-FROM names_of(person_of($1::bigint)) name
-JOIN buyer_mark mark ON mark.buyer_id = name.buyer_id
-
 -- name: marks_of_people
 SELECT DISTINCT asked.person_id, mark.kind, mark.hash
 FROM unnest($1::bigint[]) asked(person_id)

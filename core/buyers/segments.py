@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from pydantic import TypeAdapter
 
@@ -116,17 +116,8 @@ def _age_days(at: datetime, moment: datetime | None) -> int | None:
     return None if moment is None else (at - moment) // timedelta(days=1)
 
 
-async def segments_of(
-    conn: Connection, buyer_ids: Collection[BuyerId], at: datetime | None = None
-) -> Mapping[BuyerId, frozenset[str]]:
-    """The names of the segments that each buyer belongs to, by the segments as they are written now."""
-    moment = at or datetime.now(UTC)
-    found = await segments_at(conn, [Asked(buyer_id, moment) for buyer_id in buyer_ids])
-    return {asked.buyer_id: names for asked, names in found.items()}
-
-
 async def segments_at(conn: Connection, asked: Collection[Asked]) -> dict[Asked, frozenset[str]]:
-    """The same, each buyer at a moment of his own."""
+    """The names of the segments that each buyer belongs to at a moment, by the segments as they are now."""
     segments = await read_segments(conn) if asked else ()
     if not segments:
         return dict.fromkeys(asked, frozenset())

@@ -221,8 +221,3 @@ def _told(campaign: Campaign, over: Excess) -> str:
         f"for an order of {price} {' and '.join(over.rewards)} can come to {most}, more than its price: write"
         " guards.minimum_order, lower them, or give each a maximum"
     )
-
-
-def pays_points(campaign: Campaign) -> list[str]:
-    """The programmes of points that it needs."""
-    return sorted({each.pays.name for each in campaign.rewards if each.pays.kind is PaysKind.POINTS})

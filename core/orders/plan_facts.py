@@ -20,7 +20,6 @@ from core.types import OrderId
 
 _SQL = load_queries("core.orders", "planned.sql")
 _LINES_TO_SPLIT = _SQL["lines_to_split"]
-_CODES_BY_COST = _SQL["codes_by_cost"]
 _ADD_COUNTERS = _SQL["add_counters"]
 _LOCK_COUNTERS = _SQL["lock_counters"]
 _SET_COUNTERS = _SQL["set_counters"]
@@ -93,18 +92,6 @@ async def read_lines(conn: Connection, order_ids: Sequence[OrderId]) -> dict[Lin
         )
         for row in await conn.fetch(_LINES_TO_SPLIT, order_ids)
     }
-
-
-async def read_costs(
-    conn: Connection, order_ids: Sequence[OrderId], currency: str
-) -> dict[Line, tuple[CodesOf, ...]]:
-    """Whose the codes of these orders are and what they cost; None where that is in another currency."""
-    found: dict[Line, tuple[CodesOf, ...]] = {}
-    for row in await conn.fetch(_CODES_BY_COST, order_ids):
-        line = (OrderId(row["order_id"]), int(row["line_no"]))
-        cost_minor = row["unit_cost_minor"] if row["currency"] == currency else None
-        found[line] = (*found.get(line, ()), CodesOf(row["name"], row["codes"], cost_minor))
-    return found
 
 
 def without_costs(consignors: Consignors) -> tuple[CodesOf, ...]:

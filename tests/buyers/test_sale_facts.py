@@ -15,7 +15,7 @@ from core.alerts.readings.looking import View
 from core.alerts.readings.taking import take_readings
 from core.alerts.rules import Measure, Metric
 from core.buyers.fact_terms import FactTerms, TaxRule
-from core.buyers.marks import marks_of
+from core.buyers.marks import marks_of_people
 from core.buyers.segments import Segment, publish_segments
 from core.db.pool import Pool
 from core.money.ledger import Ledger
@@ -113,7 +113,7 @@ async def test_marks_are_kept_only_as_hashes_and_only_where_they_are_kept(pool: 
     empty = ToldMark(MarkKind.ADDRESS, " - ")
     await keeping.sell(10_000, marks=[*DEVICE, empty], times=3)
     async with pool.acquire() as conn:
-        (mark,) = await marks_of(conn, await keeping.buyer())
+        [(_, mark)] = await marks_of_people(conn, [(await keeping.buyer()).buyer_id])
     assert mark.kind is MarkKind.DEVICE
     assert b"d-1" not in mark.hash
     assert "d-1" not in repr(mark) + repr(DEVICE)

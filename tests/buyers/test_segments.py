@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.buyers.people import join
+from core.buyers.referrals import Asked
 from core.buyers.segments import (
     BuyerFacts,
     Segment,
@@ -17,7 +18,7 @@ from core.buyers.segments import (
     outside,
     publish_segments,
     read_segments,
-    segments_of,
+    segments_at,
     set_listed,
 )
 from core.db.pool import Pool
@@ -106,11 +107,10 @@ async def test_orders_count_once_delivered_and_not_given_back(pool: Pool) -> Non
             Segment("one", orders_from=1, orders_to=1),
         ]
         await publish_segments(conn, written, NOW)
-        apart = await segments_of(conn, [ann.buyer_id, joined.buyer_id], NOW)
-        assert apart == {ann.buyer_id: {"one"}, joined.buyer_id: {"one"}}
+        both = [Asked(ann.buyer_id, NOW), Asked(joined.buyer_id, NOW)]
+        assert await segments_at(conn, both) == dict.fromkeys(both, frozenset({"one"}))
         await join(conn, ann, joined, actor="test", reason="same", now=NOW)
-        together = await segments_of(conn, [ann.buyer_id, joined.buyer_id], NOW)
-        assert together == dict.fromkeys((ann.buyer_id, joined.buyer_id), frozenset({"quarter", "two"}))
+        assert await segments_at(conn, both) == dict.fromkeys(both, frozenset({"quarter", "two"}))
         found = [(buyer.name, names) async for buyer, _, names in members(conn, written, NOW)]
     assert found == [(ann.name, frozenset({"quarter", "two"}))]
 
@@ -118,7 +118,7 @@ async def test_orders_count_once_delivered_and_not_given_back(pool: Pool) -> Non
 async def test_segments_are_versions_and_one_that_is_left_out_ends(pool: Pool) -> None:
     async with pool.acquire() as conn:
         assert await read_segments(conn) == ()
-        assert await segments_of(conn, []) == {}
+        assert await segments_at(conn, []) == {}
         one, two = Segment("one", orders_from=1), Segment("two", lists=("a",))
         await publish_segments(conn, [one, two], NOW)
         await publish_segments(conn, [one, two], NOW + DAY)
@@ -140,7 +140,7 @@ async def test_a_list_is_what_was_last_said_at_its_moment(pool: Pool) -> None:
         assert await set_listed(conn, "vip", [bob.buyer_id], NOW + hour, actor="test", listed=False) == 1
         assert await lists(conn) == {"vip": 1}
         await publish_segments(conn, [Segment("vips", lists=("vip",))], NOW)
-        then = await segments_of(conn, both, NOW)
-        later = await segments_of(conn, both, NOW + 2 * hour)
-    assert then == dict.fromkeys(both, frozenset({"vips"}))
-    assert later == {ann.buyer_id: {"vips"}, bob.buyer_id: frozenset()}
+        then = [Asked(buyer_id, NOW) for buyer_id in both]
+        later = [Asked(buyer_id, NOW + 2 * hour) for buyer_id in both]
+        found = await segments_at(conn, [*then, *later])
+    assert [found[asked] for asked in (*then, *later)] == [{"vips"}, {"vips"}, {"vips"}, frozenset()]
