@@ -73,7 +73,7 @@ class Checkout:
     async def check(self, conn: Connection, code: str, basket: Basket, now: datetime) -> Discount | Refused:
         """Whether a coupon would hold for this basket now, and what it would take off. Holds nothing."""
         channel_id = await _channel(conn, basket.channel)
-        coupon_id = await self._find(conn, code)
+        coupon_id = await self.find(conn, code)
         if isinstance(coupon_id, Refused):
             return coupon_id
         row = await conn.fetchrow(_USE_OF_BASKET, channel_id, basket.ref)
@@ -91,7 +91,7 @@ class Checkout:
         """
         assert conn.is_in_transaction(), "locks last as long as the transaction"
         channel_id = await _channel(conn, basket.channel)
-        coupon_id = await self._find(conn, code)
+        coupon_id = await self.find(conn, code)
         if isinstance(coupon_id, Refused):
             return coupon_id
         await conn.execute(_LOCK_BASKET, channel_id, basket.ref)
@@ -258,7 +258,8 @@ class Checkout:
         revoked = await conn.fetchval(_REVOKE, coupon_id, now, actor, reason.strip())
         return revoked is not None
 
-    async def _find(self, conn: Connection, typed: str) -> int | Refused:
+    async def find(self, conn: Connection, typed: str) -> int | Refused:
+        """The number of the coupon with this code, as somebody typed it."""
         code = read_code(typed)
         if code is None:
             return _NO_CODE

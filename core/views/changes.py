@@ -9,7 +9,7 @@ from core.db.queries import load_queries
 
 _MARKS = load_queries("core.views", "changes.sql")["marks"]
 
-PARTS = ("orders", "stock", "channels", "money", "alerts", "prices")
+PARTS = ("orders", "stock", "channels", "money", "alerts", "prices", "coupons", "groups", "buyers")
 
 Marks = Mapping[str, str]
 

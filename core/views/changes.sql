@@ -35,6 +35,13 @@ SELECT
         (SELECT n_tup_ins FROM pg_stat_user_tables WHERE relname = 'price_change'),
         (SELECT n_tup_ins FROM pg_stat_user_tables WHERE relname = 'rate')
     ) AS prices,
+    (SELECT string_agg(concat_ws('/', n_tup_ins, n_tup_upd), ' ' ORDER BY relname) FROM pg_stat_user_tables
+        WHERE relname IN ('coupon', 'coupon_series', 'coupon_use', 'coupon_revocation')) AS coupons,
+    (SELECT string_agg(concat_ws('/', n_tup_ins, n_tup_upd), ' ' ORDER BY relname) FROM pg_stat_user_tables
+        WHERE relname IN ('buying_group', 'group_seat', 'refund_due', 'flash_claim')) AS groups,
+    (SELECT sum(n_tup_ins) FROM pg_stat_user_tables
+        WHERE relname IN ('buyer', 'buyer_join', 'buyer_list', 'referral', 'referral_refusal', 'segment', 'wallet_lot',
+            'wallet_use', 'campaign_refusal')) AS buyers,
     concat_ws('/',
         (SELECT max(journal_transaction.transaction_id) FROM journal_transaction),
         (SELECT sum(n_tup_ins) FROM pg_stat_user_tables

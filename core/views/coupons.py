@@ -80,7 +80,7 @@ class CouponPage:
 
 @dataclass(frozen=True, slots=True)
 class StepView:
-    """What happened to a use of a coupon."""
+    """What happened to a use of a coupon; `order_id` where its basket became an order that we know."""
 
     channel: str
     basket_ref: str
@@ -90,6 +90,7 @@ class StepView:
     reason: str
     amount_minor: int
     currency: str
+    order_id: int | None
 
 
 @dataclass(frozen=True, slots=True)

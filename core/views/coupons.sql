@@ -100,7 +100,7 @@ LIMIT $4::int
 -- name: steps
 -- What happened to a coupon's uses, the newest first.
 SELECT channel.name AS channel, coupon_use.basket_ref, coupon_step.state, coupon_step.at, coupon_step.actor,
-    coupon_step.reason, coupon_step.amount_minor, coupon_use.currency
+    coupon_step.reason, coupon_step.amount_minor, coupon_use.currency, coupon_use.order_id
 FROM coupon_use
 JOIN channel ON channel.channel_id = coupon_use.channel_id
 JOIN coupon_step ON coupon_step.use_id = coupon_use.use_id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -174,6 +175,12 @@ async def _candidates(conn: Connection, wanted: OrderFilter, before: int, look_a
     else:
         rows = await conn.fetch(_NEWEST_IDS, before, look_at)
     return [OrderId(row["order_id"]) for row in rows]
+
+
+async def summaries(conn: Connection, order_ids: Sequence[OrderId]) -> tuple[OrderSummary, ...]:
+    """These orders, newest first."""
+    rows = await conn.fetch(_SUMMARIES, order_ids, None, None, None, len(order_ids))
+    return tuple(_summary(row) for row in rows)
 
 
 async def order_detail(conn: Connection, order_id: OrderId) -> OrderDetail:

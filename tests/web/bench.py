@@ -276,11 +276,16 @@ def plan() -> Plan:
 
 @asynccontextmanager
 async def open_room(
-    pool: Pool, folder: Path, codes: int = 10, title: str = "Steam 20 EUR", risk: RiskRule = NO_RISK
+    pool: Pool,
+    folder: Path,
+    codes: int = 10,
+    title: str = "Steam 20 EUR",
+    risk: RiskRule = NO_RISK,
+    series: Sequence[Series] = (COUPONS,),
 ) -> AsyncIterator[Room]:
     """A web room with channels `answering`, `hasty`, `telling` and `silent`, each with listing L1."""
     async with ClientSession() as http:
-        room = await _build(pool, folder, http, title, risk)
+        room = await _build(pool, folder, http, title, risk, series)
         if codes:
             await add_codes(room, folder, codes)
         runner = web.AppRunner(create_app(room.services), access_log=None, shutdown_timeout=1.0)
@@ -294,7 +299,9 @@ async def open_room(
             await runner.cleanup()
 
 
-async def _build(pool: Pool, folder: Path, http: ClientSession, title: str, risk: RiskRule) -> Room:
+async def _build(
+    pool: Pool, folder: Path, http: ClientSession, title: str, risk: RiskRule, series: Sequence[Series]
+) -> Room:
     now = lambda: datetime.now(UTC)  # noqa: E731
     async with pool.acquire() as conn:
         vault = await open_vault(conn, Keyring.generate())
@@ -344,7 +351,7 @@ async def _build(pool: Pool, folder: Path, http: ClientSession, title: str, risk
         read_plan=draft_plan,
         read_campaign=draft_campaign,
         publishable={"draft": frozenset({"EUR"})},
-        coupons=Coupons(pool, vault, {"spring": COUPONS}),
+        coupons=Coupons(pool, vault, {each.name: each for each in series}),
         seeds=SeedSeal(vault),
         mark_key=MarkKey.of(vault),
     )

@@ -15,6 +15,7 @@ from core.db.pool import Pool
 from tests.web.bench import SKU, TOKENS, Answer, Room, open_room
 from tests.web.furnished import raise_alerts
 from tests.web.money_day import differ
+from tests.web.promoted import give_something
 from web.access import RIGHTS, Right, Role, roles_with
 from web.console.plan import ACTIONS, PAGES, Action, Page
 from web.console.words import ENGLISH
@@ -57,7 +58,17 @@ async def browser(room: Room) -> AsyncIterator[Browser]:
 
 
 def filled(path: str) -> str:
-    places = defaultdict(lambda: "1", sku_ref=SKU, order_id="1000", place="0.1.1", name="telling")
+    places = defaultdict(
+        lambda: "1",
+        sku_ref=SKU,
+        order_id="1000",
+        place="0.1.1",
+        name="telling",
+        channel="telling",
+        ref="ann",
+        group_ref="friends",
+        sale="night",
+    )
     question = "?scope=everything" if path == "/switches/turn" else ""
     return "/console" + path.format_map(places) + question
 
@@ -69,6 +80,7 @@ async def test_a_page_lets_in_those_roles_that_have_its_right(
 ) -> None:
     await browser.room.sell("o1")
     await raise_alerts(browser.room)
+    await give_something(browser.room)
     if page.path.startswith("/money"):
         await differ(browser.room)
     await browser.sign_in(role)
@@ -160,8 +172,10 @@ async def test_answers_forbid_what_the_console_does_not_need(browser: Browser, p
 async def test_pages_hold_no_script_or_style_of_their_own(browser: Browser) -> None:
     order_id = await browser.room.sell("o1")
     await raise_alerts(browser.room)
+    await give_something(browser.room)
     await differ(browser.room)
     more = ("/prices", "/prices/1", "/rates", "/alerts", "/alerts/1", "/alerts/messages", "/switches")
+    given = ("/coupons", "/coupons/1", "/groups", "/groups/friends", "/flash", "/flash/night", "/buyers")
     cash = ("/channels", "/statements", "/statements/1", "/discrepancies", "/discrepancies/1")
     await browser.sign_in()
     for path in (
@@ -175,6 +189,8 @@ async def test_pages_hold_no_script_or_style_of_their_own(browser: Browser) -> N
         "/money",
         *(f"/money{each}" for each in cash),
         *more,
+        *given,
+        "/buyers/telling/ann",
     ):
         body = (await browser.open(f"/console{path}")).body.decode()
         assert not re.search(r"<style|style=|\son\w+=|javascript:|<script(?! src=)", body), path

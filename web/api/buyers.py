@@ -19,9 +19,10 @@ from core.buyers.referrals import Telling, attribute, note_refusal
 from core.errors import InvalidInput, ReferralRefused, UnknownChannel
 from core.types import MarkKind, ToldMark
 from core.views.buyers import BuyerShown, show_buyer
+from core.views.buyers_found import BuyerFound, Suspicions, find_buyers, suspicions
 from web.access import Right
 from web.api.route import Call, Route, Shape
-from web.api.shapes import Done, Ref, Words
+from web.api.shapes import Done, Limit, Ref, Words
 
 
 class ReferrerBody(Shape):
@@ -51,6 +52,26 @@ class JoinBody(Shape):
     reason: Words
 
 
+class BuyerQuery(Shape):
+    """Which buyers to list: those whose names hold a text, or the newest."""
+
+    text: str | None = None
+    limit: Limit = 50
+
+
+class SuspicionQuery(Shape):
+    """How many of each."""
+
+    limit: Limit = 20
+
+
+@dataclass(frozen=True, slots=True)
+class BuyerList:
+    """Names of buyers, the newest first."""
+
+    buyers: tuple[BuyerFound, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class ReferralAnswer:
     """Who holds as having brought the buyer, and until when; no moment: for ever."""
@@ -66,6 +87,19 @@ async def show(call: Call) -> BuyerShown:
     name = f"{call.path('channel')}/{call.path('ref')}"
     async with call.services.pool.acquire() as conn:
         return await show_buyer(conn, await find_buyer(conn, name), call.services.now())
+
+
+async def list_buyers(call: Call) -> BuyerList:
+    """Who is called so."""
+    query = call.query(BuyerQuery)
+    async with call.services.pool.acquire() as conn:
+        return BuyerList(await find_buyers(conn, call.services.now(), query.text, query.limit))
+
+
+async def list_suspicions(call: Call) -> Suspicions:
+    """Rings and refused referrals of all buyers."""
+    async with call.services.pool.acquire() as conn:
+        return await suspicions(conn, call.query(SuspicionQuery).limit)
 
 
 async def put_referrer(call: Call) -> ReferralAnswer:
@@ -122,6 +156,24 @@ async def _met(call: Call) -> tuple[Buyer, FactTerms]:
 
 _BUYER = "/buyers/{channel}/{ref}"
 ROUTES = (
+    Route(
+        "GET",
+        "/buyers",
+        Right.SPEND,
+        "List buyers whose names hold a text, or the newest",
+        BuyerList,
+        list_buyers,
+        query=BuyerQuery,
+    ),
+    Route(
+        "GET",
+        "/buyers/suspicions",
+        Right.SPEND,
+        "List rings that rewards ran into, and referrals that were refused",
+        Suspicions,
+        list_suspicions,
+        query=SuspicionQuery,
+    ),
     Route("GET", f"{_BUYER}/profile", Right.SPEND, "Show a buyer and who brought him", BuyerShown, show),
     Route(
         "PUT",

@@ -7,7 +7,9 @@ from typing import Annotated
 
 from pydantic import Field
 
+from core.coupons.judging import Refused
 from core.views.campaign_report import CampaignReport, read_campaign_report
+from core.views.coupon_standing import CouponStanding, coupon_standing
 from core.views.coupons import (
     CouponPage,
     CouponView,
@@ -22,7 +24,7 @@ from core.views.coupons import (
 from web.access import Right
 from web.api.problems import Problem
 from web.api.route import Call, Route, Shape
-from web.api.shapes import Limit
+from web.api.shapes import Limit, Words
 
 _LARGEST_ID = 2**63 - 1
 _Id = Annotated[int, Field(ge=0, le=_LARGEST_ID)]
@@ -44,6 +46,25 @@ class ReminderQuery(Shape):
     limit: Limit = 100
 
 
+class StandingQuery(Shape):
+    """Within how many days coupons run out soon, and how many of those to list."""
+
+    days: Annotated[int, Field(ge=1, le=365)] = 30
+    limit: Limit = 20
+
+
+class FindBody(Shape):
+    """A coupon's code as somebody typed it; sent in the body, so that no log of addresses has it."""
+
+    code: Annotated[str, Field(min_length=1, max_length=100, repr=False)]
+
+
+class RevealBody(Shape):
+    """Why somebody has to see the code; kept with his name."""
+
+    reason: Words
+
+
 class ReportQuery(Shape):
     """Within how many days buyers come again."""
 
@@ -56,6 +77,14 @@ class CouponDetail:
 
     coupon: CouponView
     steps: list[StepView]
+
+
+@dataclass(frozen=True, slots=True)
+class RevealedCoupon:
+    """A coupon's code in clear."""
+
+    coupon_id: int
+    code: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +112,33 @@ async def show_coupon(call: Call) -> CouponDetail:
     """One coupon."""
     async with call.services.pool.acquire() as conn:
         return CouponDetail(*await coupon_steps(conn, coupon_id(call), call.services.now()))
+
+
+async def find_coupon(call: Call) -> CouponDetail:
+    """The coupon that has a code."""
+    services = call.services
+    async with services.pool.acquire() as conn:
+        found = await services.coupons.checkout.find(conn, call.body(FindBody).code)
+        if isinstance(found, Refused):
+            raise Problem(404, "Not known", found.text)
+        return CouponDetail(*await coupon_steps(conn, found, services.now()))
+
+
+async def reveal_coupon(call: Call) -> RevealedCoupon:
+    """A code in clear, once the row that says who saw it is committed."""
+    services, number, reason = call.services, coupon_id(call), call.body(RevealBody).reason
+    async with services.pool.acquire() as conn, conn.transaction():
+        code = await services.coupons.bulk.reveal(
+            conn, number, services.now(), actor=call.token.name, reason=reason
+        )
+    return RevealedCoupon(number, code)
+
+
+async def show_standing(call: Call) -> CouponStanding:
+    """How many coupons are open, held, used up or gone, and what runs out."""
+    query, services = call.query(StandingQuery), call.services
+    async with services.pool.acquire() as conn:
+        return await coupon_standing(conn, services.now(), days=query.days, limit=query.limit)
 
 
 async def list_series(call: Call) -> SeriesList:
@@ -130,6 +186,33 @@ ROUTES = (
         "List series with what they took off and cost",
         SeriesList,
         list_series,
+    ),
+    Route(
+        "GET",
+        "/coupons/standing",
+        Right.READ,
+        "Count coupons by series and state, and those that run out soon",
+        CouponStanding,
+        show_standing,
+        query=StandingQuery,
+    ),
+    Route(
+        "POST",
+        "/coupons/find",
+        Right.OPERATE,
+        "Find the coupon that has a code",
+        CouponDetail,
+        find_coupon,
+        body=FindBody,
+    ),
+    Route(
+        "POST",
+        "/coupons/{coupon_id}/reveal",
+        Right.REVEAL,
+        "Show a coupon's code, with a reason that is kept",
+        RevealedCoupon,
+        reveal_coupon,
+        body=RevealBody,
     ),
     Route(
         "GET",

@@ -9,7 +9,8 @@ from pydantic import Field
 
 from core.errors import InvalidInput
 from core.group_buying.ending import close_group
-from core.orders.refunds import OwedRefund, owed_refunds
+from core.orders.refunds import OwedRefund, owed_refunds, settle_by_hand
+from core.types import OrderId
 from core.views.groups import GroupView, group, groups
 from web.access import Right
 from web.api.problems import Problem
@@ -29,6 +30,12 @@ class CloseBody(Shape):
     """How a person ends a group before its time."""
 
     how: Literal["complete", "refund"]
+    reason: Words
+
+
+class SettledBody(Shape):
+    """How the money was given back."""
+
     reason: Words
 
 
@@ -88,6 +95,17 @@ async def list_refunds(call: Call) -> RefundList:
         return RefundList(await owed_refunds(conn))
 
 
+async def settle(call: Call) -> Done:
+    """Given back by hand."""
+    services, reason, text = call.services, call.body(SettledBody).reason, call.path("order_id")
+    if not text.isascii() or not text.isdigit() or int(text) >= 2**63:
+        raise Problem(404, "Not known", "orders have numbers; `GET /api/v1/refunds/owed` lists what is owed")
+    async with services.pool.acquire() as conn, conn.transaction():
+        name = call.token.name
+        await settle_by_hand(conn, OrderId(int(text)), services.now(), actor=name, how=reason)
+    return Done(f"order {text}: nothing is owed any more")
+
+
 ROUTES = (
     Route(
         "GET",
@@ -107,5 +125,14 @@ ROUTES = (
         "List money that a person has to give back",
         RefundList,
         list_refunds,
+    ),
+    Route(
+        "POST",
+        "/refunds/{order_id}/settle",
+        Right.OPERATE,
+        "Say that an order's money was given back by hand",
+        Done,
+        settle,
+        body=SettledBody,
     ),
 )

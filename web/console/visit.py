@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from core.views.guard import StoppedView
 from web.access import Right
-from web.console import drawing, money_drawing, pictures
+from web.console import drawing, money_drawing, pictures, promotion_drawing
 from web.console.sessions import Session
 from web.console.uploads import Upload, Uploads
 from web.console.words import ENGLISH
@@ -139,6 +139,9 @@ class Renderer:
             seconds=pictures.seconds,
             days=drawing.days,
             cover_tone=drawing.cover_tone,
+            buyer_path=promotion_drawing.buyer_path,
+            masked_buyer=promotion_drawing.masked_buyer,
+            in_path=promotion_drawing.in_path,
         )
         self._templates.globals.update(
             w=ENGLISH,
@@ -150,6 +153,10 @@ class Renderer:
             alert_gauge=pictures.alert_gauge,
             share_bars=money_drawing.share_bars,
             budget_gauge=money_drawing.budget_gauge,
+            state_bars=promotion_drawing.state_bars,
+            takes_off=promotion_drawing.takes_off,
+            group_time=promotion_drawing.group_time,
+            quota_used=promotion_drawing.quota_used,
         )
 
     def page(

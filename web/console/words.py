@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from web.console.buyer_words import BUYERS
 from web.console.giving_words import GIVING
 from web.console.money_words import MONEY
 from web.console.offer_words import OFFERS
@@ -12,6 +13,7 @@ ENGLISH: Mapping[str, str] = {
     **OFFERS,
     **MONEY,
     **GIVING,
+    **BUYERS,
     "language": "en",
     "product": "consignd",
     "skip": "Skip to the content",

@@ -108,6 +108,6 @@
 
   if (live) {
     listen();
-    setInterval(() => { ["orders", "stock", "channels", "money", "alerts", "prices"].forEach((part) => waiting.add(part)); soon(); }, LONGEST_PAUSE_MS);
+    setInterval(() => { document.querySelectorAll("[data-parts]").forEach((part) => part.dataset.parts.split(" ").forEach((name) => waiting.add(name))); soon(); }, LONGEST_PAUSE_MS);
   }
 })();
