@@ -27,9 +27,13 @@ INSERT INTO flash_claim (channel_id, order_ref, sale, sale_from, buyer_id, piece
 VALUES ($1::int, $2::text, $3::text, $4::timestamptz, $5::bigint, $6::int, $7::boolean, $8::timestamptz)
 
 -- name: find_take
--- What was answered an order, and whether it has been let go since: then others may have its pieces.
+-- What was answered an order, and whether it has been let go since, or was never written: then others may have its
+-- pieces.
 SELECT flash_take.verdict,
-    flash_take.verdict = 'sold' AND coalesce(order_now.state IN ('released', 'refused'), false) AS let_go
+    flash_take.verdict = 'sold' AND CASE
+        WHEN order_now.order_id IS NULL THEN flash_take.taken_at <= $5::timestamptz - interval '1 hour'
+        ELSE order_now.state IN ('released', 'refused')
+    END AS let_go
 FROM flash_take
 LEFT JOIN order_now ON order_now.channel_id = flash_take.channel_id AND order_now.order_ref = flash_take.order_ref
 WHERE flash_take.listing_id = $1::int

@@ -59,12 +59,12 @@ async def take(conn: Connection, taking: Taking, now: datetime) -> str | None:
     """Take pieces of the quota, if it has them; why the order is not to be sold.
 
     In the caller's transaction, which holds the sale's lock. What was answered once is answered again, unless
-    the order was let go meanwhile: then others may have what it had.
+    the order was let go meanwhile, or never written: then others may have what it had.
     """
     quota = taking.window.quota
     assert quota is not None, "only sales with a quota are counted"
     key = (taking.listing_id, taking.window.name, taking.window.from_at)
-    known = await conn.fetchrow(_FIND_TAKE, *key, taking.order_ref)
+    known = await conn.fetchrow(_FIND_TAKE, *key, taking.order_ref, now)
     if known is not None and not known["let_go"]:
         verdict = Verdict(known["verdict"])
     else:

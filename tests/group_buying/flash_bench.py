@@ -42,6 +42,7 @@ class FlashBench:
     bench: Bench
     stall: Stall
     outbox: Outbox
+    sale: Window
 
     async def buy(
         self,
@@ -87,4 +88,4 @@ async def open_flash(
         stall = replace(plain, terms=terms)
         bench.stalls[0] = stall
         outbox = Outbox(bench.core.pool, {terms.channel_id: terms}, StockPolicy(), utc_now)
-        yield FlashBench(bench, stall, outbox)
+        yield FlashBench(bench, stall, outbox, sale)

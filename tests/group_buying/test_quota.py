@@ -175,6 +175,24 @@ async def test_a_late_payment_gets_what_is_left_and_nothing_that_others_took(
         assert await sold(room) == 1
 
 
+@pytest.mark.parametrize("late", [True, False])
+async def test_an_order_that_was_never_written_keeps_its_pieces_for_an_hour(
+    dsn: str, tmp_path: Path, late: bool
+) -> None:
+    async with open_flash(dsn, tmp_path, window(quota=1)) as room:
+        # Between its claim and the order somebody pulled the plug.
+        await room.bench.core.pool.execute(
+            "INSERT INTO flash_take"
+            " SELECT listing_id, 'night', $1, channel_id, 'A', 1, 'sold', $2 FROM listing",
+            room.sale.from_at,
+            utc_now() - (2 * HOUR if late else timedelta(0)),
+        )
+        assert await sold(room) == (0 if late else 1)
+        assert await room.buy("B", "bob") is (S.ACCEPTED if late else S.HELD)
+        assert await room.buy("A", "ann") is (S.HELD if late else S.ACCEPTED)
+        assert await sold(room) == 1
+
+
 async def test_who_may_not_take_it_leaves_it_to_others(dsn: str, tmp_path: Path) -> None:
     async with open_flash(dsn, tmp_path, window(quota=2, per_buyer=1)) as room:
         assert await room.buy("A", "ann") is S.ACCEPTED
