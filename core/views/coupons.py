@@ -21,6 +21,7 @@ _SQL = load_queries("core.views", "coupons.sql")
 _SERIES = _SQL["series"]
 _COUPONS = _SQL["coupons"]
 _STEPS = _SQL["steps"]
+_DEEDS = _SQL["deeds"]
 _REMINDERS = _SQL["reminders"]
 _ISSUES = _SQL["issues"]
 
@@ -94,6 +95,16 @@ class StepView:
 
 
 @dataclass(frozen=True, slots=True)
+class DeedView:
+    """What somebody did to a coupon: coupon.reveal, coupon.give or coupon.revoke."""
+
+    action: str
+    at: datetime
+    actor: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class ReminderView:
     """A buyer who is to be told that a coupon runs out."""
 
@@ -159,6 +170,11 @@ async def coupon_steps(conn: Connection, coupon_id: int, now: datetime) -> tuple
         raise UnknownCoupon(f"coupon {coupon_id} is not known; `consignd coupons list` lists them")
     steps = [StepView(**dict(row)) for row in await conn.fetch(_STEPS, coupon_id)]
     return CouponView(**dict(rows[0])), steps
+
+
+async def coupon_deeds(conn: Connection, coupon_id: int) -> list[DeedView]:
+    """Who looked at a coupon's code, who gave it and who took it back, the newest first."""
+    return [DeedView(**dict(row)) for row in await conn.fetch(_DEEDS, coupon_id)]
 
 
 async def reminders(conn: Connection, after: int, limit: int = 500) -> ReminderPage:

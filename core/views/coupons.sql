@@ -108,6 +108,18 @@ WHERE coupon_use.coupon_id = $1::bigint
 ORDER BY coupon_step.step_id DESC
 LIMIT 200
 
+-- name: deeds
+-- What people did to a coupon: who looked at its code, who gave it, who took it back; the newest first.
+SELECT audit.action, audit.at, audit.actor, audit.reason
+FROM audit
+WHERE audit.subject = 'coupon ' || $1::bigint AND audit.action IN ('coupon.reveal', 'coupon.give')
+UNION ALL
+SELECT 'coupon.revoke', coupon_revocation.revoked_at, coupon_revocation.actor, coupon_revocation.reason
+FROM coupon_revocation
+WHERE coupon_revocation.coupon_id = $1::bigint
+ORDER BY at DESC
+LIMIT 200
+
 -- name: reminders
 -- Those after a number, oldest first: numbers rise in the order of commits, so nobody is left out or told twice.
 SELECT coupon_reminder.reminder_id, coupon_reminder.coupon_id, coupon_series.name AS series, coupon.mask,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -75,6 +76,30 @@ async def test_every_page_fits_its_window_and_nothing_complains(week: Week) -> N
                 too_wide[f"{name} at {width}"] = pixels
     assert too_wide == {}
     assert visitor.complaints == []
+
+
+async def test_pages_of_an_empty_house_fit_and_say_what_to_do(
+    database_server: TestServer, tmp_path: Path
+) -> None:
+    name = await database_server.create()
+    pool = await open_pool(database_server.dsn_of(name), min_size=1, max_size=4, application_name="test")
+    try:
+        async with (
+            browse() as browser,
+            open_room(pool, tmp_path) as room,
+            open_visitor(browser, room, ListingId(1)) as visitor,
+        ):
+            for path in ("/coupons", "/groups", "/flash", "/buyers"):
+                for width in WIDTHS:
+                    await visitor.page.set_viewport_size({"width": width, "height": 800})
+                    await visitor.open(path)
+                    await visitor.picture(f"empty-{path[1:]}")
+                    assert await visitor.overflow() == 0
+                await expect(visitor.page.locator(".empty").first).to_be_visible()
+            assert visitor.complaints == []
+    finally:
+        pool.terminate()
+        await database_server.drop(name)
 
 
 async def test_a_coupon_is_found_by_its_code_and_shown_for_a_reason(week: Week) -> None:

@@ -86,7 +86,9 @@ async def test_a_coupon_s_code_is_shown_for_a_reason_once_and_found_again_by_it(
         assert was.code.encode() not in (await browser.open(f"/console{shown}")).body
     assert (await browser.act(f"{path}/reveal", reason=" ")).status == 422
     assert was.code.encode() in (await browser.act(f"{path}/reveal", reason="the buyer lost it")).body
-    assert was.code.encode() not in (await browser.open(path)).body
+    again = await browser.open(path)
+    assert was.code.encode() not in again.body
+    assert b"operator-person: the buyer lost it" in again.body
     row = await browser.room.pool.fetchrow(
         "SELECT actor, reason FROM audit WHERE action = 'coupon.reveal' AND subject = $1",
         f"coupon {was.coupon_id}",
@@ -109,6 +111,15 @@ async def test_a_coupon_is_taken_back_from_its_page(browser: Browser) -> None:
     assert (await browser.act("/console/coupons/9/revoke", reason="who")).status == 404
     assert (await browser.open("/console/coupons/9")).status == 404
     assert (await browser.open("/console/coupons/x")).status == 404
+
+
+async def test_coupons_of_nobody_are_none(browser: Browser) -> None:
+    await give_something(browser.room)
+    await browser.sign_in()
+    for question, found in (("buyer=telling/ann", True), ("buyer=nobody", False), ("series=none", False)):
+        body = (await browser.open(f"/console/coupons?{question}")).body.decode()
+        assert (ENGLISH["no_coupons_match"] not in body) == found, question
+    assert (await browser.open("/console/coupons?before=x")).status == 404
 
 
 async def test_what_coupons_cost_is_for_those_who_may_see_money(browser: Browser) -> None:
@@ -203,6 +214,8 @@ async def test_the_api_tells_the_same(browser: Browser) -> None:
     code = {"code": was.code}
     found = (await call("POST", "/coupons/find", Role.OPERATOR, code)).json()
     assert found["coupon"]["coupon_id"] == was.coupon_id
+    assert [each["state"] for each in found["steps"]] == ["confirmed", "reserved"]
+    assert found["deeds"] == []
     assert (await call("POST", "/coupons/find", Role.VIEWER, code)).status == 403
     reveal: Mapping[str, str] = {"reason": "asked by phone"}
     path = f"/coupons/{was.coupon_id}/reveal"

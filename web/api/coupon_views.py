@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated
 
 from pydantic import Field
 
 from core.coupons.judging import Refused
+from core.db.pool import Connection
 from core.views.campaign_report import CampaignReport, read_campaign_report
 from core.views.coupon_standing import CouponStanding, coupon_standing
 from core.views.coupons import (
     CouponPage,
     CouponView,
+    DeedView,
     ReminderPage,
     SeriesView,
     StepView,
+    coupon_deeds,
     coupon_page,
     coupon_series,
     coupon_steps,
@@ -73,10 +77,11 @@ class ReportQuery(Shape):
 
 @dataclass(frozen=True, slots=True)
 class CouponDetail:
-    """A coupon and what happened to it."""
+    """A coupon, what happened to its uses, and what people did to it."""
 
     coupon: CouponView
     steps: list[StepView]
+    deeds: list[DeedView]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +116,7 @@ async def list_coupons(call: Call) -> CouponPage:
 async def show_coupon(call: Call) -> CouponDetail:
     """One coupon."""
     async with call.services.pool.acquire() as conn:
-        return CouponDetail(*await coupon_steps(conn, coupon_id(call), call.services.now()))
+        return await _detail(conn, coupon_id(call), call.services.now())
 
 
 async def find_coupon(call: Call) -> CouponDetail:
@@ -121,7 +126,12 @@ async def find_coupon(call: Call) -> CouponDetail:
         found = await services.coupons.checkout.find(conn, call.body(FindBody).code)
         if isinstance(found, Refused):
             raise Problem(404, "Not known", found.text)
-        return CouponDetail(*await coupon_steps(conn, found, services.now()))
+        return await _detail(conn, found, services.now())
+
+
+async def _detail(conn: Connection, number: int, now: datetime) -> CouponDetail:
+    coupon, steps = await coupon_steps(conn, number, now)
+    return CouponDetail(coupon, steps, await coupon_deeds(conn, number))
 
 
 async def reveal_coupon(call: Call) -> RevealedCoupon:

@@ -6,13 +6,22 @@ from aiohttp import web
 
 from core.coupons.judging import Refused
 from core.coupons.writing import read_code
+from core.errors import InvalidInput
 from core.views.coupon_standing import CouponStanding, coupon_standing
-from core.views.coupons import SeriesView, coupon_issues, coupon_page, coupon_series, coupon_steps
+from core.views.coupons import (
+    CouponPage,
+    SeriesView,
+    coupon_deeds,
+    coupon_issues,
+    coupon_page,
+    coupon_series,
+    coupon_steps,
+)
 from web.access import Right
 from web.api.prices import number_of
 from web.api.problems import Problem
 from web.console.forms import Form, reason_of
-from web.console.promotion_drawing import STATE_TONES, first_and_last, run_out_columns
+from web.console.promotion_drawing import STATE_TONES, coupon_life, first_and_last, run_out_columns
 from web.console.visit import Shown, Visit
 from web.console.words import ENGLISH
 
@@ -35,14 +44,18 @@ async def coupons(visit: Visit) -> Shown:
     overall = await visit.memory.get("coupons", read, CouponStanding)
     days = overall.running_out.days
     async with services.pool.acquire() as conn:
-        page = await coupon_page(
-            conn,
-            now,
-            series=series,
-            buyer=buyer,
-            before=None if before is None else number_of(before, "coupon"),
-            limit=_COUPONS,
-        )
+        try:
+            page = await coupon_page(
+                conn,
+                now,
+                series=series,
+                buyer=buyer,
+                before=None if before is None else number_of(before, "coupon"),
+                limit=_COUPONS,
+            )
+        except InvalidInput:
+            # Nobody is called so: he has no coupons, and the page says that.
+            page = CouponPage((), None)
         issues = await coupon_issues(conn, _ISSUES)
     return Shown(
         "coupons.html",
@@ -111,7 +124,8 @@ async def revoke(visit: Visit, form: Form) -> Shown:
 async def _shown(visit: Visit, number: int, code: str | None) -> Shown:
     async with visit.services.pool.acquire() as conn:
         found, steps = await coupon_steps(conn, number, visit.services.now())
-    values = {"coupon": found, "steps": steps, "code": code, "tones": STATE_TONES}
+        life = coupon_life(steps, await coupon_deeds(conn, number))
+    values = {"coupon": found, "life": life, "used": bool(steps), "code": code, "tones": STATE_TONES}
     return Shown("coupon.html", values, address=f"/console/coupons/{number}")
 
 

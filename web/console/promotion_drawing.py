@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from core.money.settlement.statement import masked
 from core.views.coupon_standing import RunOutDay, SeriesStanding
+from core.views.coupons import DeedView, StepView
 from core.views.flash import FlashListing
 from core.views.groups import GroupView
 from web.console.drawing import amount
@@ -44,6 +45,46 @@ def takes_off(kind: str, size: int, currency: str) -> str:
     if kind == "amount":
         return amount(size, currency)
     return f"{size / _PPM_OF_PERCENT:.2f}".rstrip("0").rstrip(".") + " %"
+
+
+@dataclass(frozen=True, slots=True)
+class LifeEvent:
+    """Something that happened to a coupon: its word and colour, by which order or basket, who and why."""
+
+    at: datetime
+    word: str
+    tone: str
+    step: StepView | None
+    who: str
+
+
+def coupon_life(steps: Sequence[StepView], deeds: Sequence[DeedView]) -> list[LifeEvent]:
+    """What became of its uses and what people did to it, as one story, the newest first."""
+    used = [
+        LifeEvent(step.at, f"use_{step.state}", _USE_TONES[step.state], step, _said(step.actor, step.reason))
+        for step in steps
+    ]
+    done = [
+        LifeEvent(
+            deed.at, f"deed_{deed.action}", _DEED_TONES[deed.action], None, _said(deed.actor, deed.reason)
+        )
+        for deed in deeds
+    ]
+    return sorted((*used, *done), key=lambda event: event.at, reverse=True)
+
+
+def _said(who: str, why: str) -> str:
+    return f"{who}: {why}" if why else who
+
+
+_USE_TONES = {
+    "reserved": "busy",
+    "confirmed": "good",
+    "released": "quiet",
+    "returned": "warn",
+    "kept": "warn",
+}
+_DEED_TONES = {"coupon.reveal": "warn", "coupon.give": "calm", "coupon.revoke": "bad"}
 
 
 def run_out_columns(days: Sequence[RunOutDay]) -> list[Column]:
