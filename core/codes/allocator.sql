@@ -14,16 +14,9 @@ FROM reserve_group(
 
 -- name: find_known
 -- The orders already taken in under these references, in the order asked.
-SELECT asked.n::int AS n, known.order_id, known.request_hash, coalesce(last.to_state, known.first_state) AS state
+SELECT asked.n::int AS n, known.order_id, known.request_hash, known.state
 FROM unnest($1::int[], $2::text[]) WITH ORDINALITY asked(channel_id, order_ref, n)
-JOIN channel_order known ON known.channel_id = asked.channel_id AND known.order_ref = asked.order_ref
-LEFT JOIN LATERAL (
-    SELECT order_move.to_state
-    FROM order_move
-    WHERE order_move.order_id = known.order_id
-    ORDER BY order_move.move_no DESC
-    LIMIT 1
-) last ON true
+JOIN order_now known ON known.channel_id = asked.channel_id AND known.order_ref = asked.order_ref
 
 -- name: lock_lanes
 SELECT lock_lanes($1::smallint[])

@@ -25,8 +25,6 @@ MOVES = (
 )
 # Often enough for a statement to get the plan that is kept.
 OFTEN = 7
-# The allocator's own statements are of one piece with what they reserve.
-OF_THE_ALLOCATOR = "core/codes/allocator.sql"
 
 
 @pytest.fixture
@@ -109,4 +107,4 @@ def test_nobody_looks_for_the_last_move_himself() -> None:
         for file in all_query_files()
         if any("order_move.move_no DESC" in sql for sql in file.values())
     ]
-    assert found == [OF_THE_ALLOCATOR]
+    assert found == []
