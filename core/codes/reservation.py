@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
 from itertools import islice
+from typing import TypeVar
 
 from core.db.arrays import int_array
 from core.types import (
@@ -19,6 +20,8 @@ from core.types import (
     OrderState,
     SkuId,
 )
+
+ValueT = TypeVar("ValueT")
 
 
 class Verdict(IntEnum):
@@ -171,11 +174,16 @@ def _order_columns(
         int_array(kinds),
         [request.order_ref for request in requests],
         [request.request_hash for request in requests],
-        [request.buyer_ref for request in requests],
+        _unless_empty([request.buyer_ref for request in requests]),
         [request.placed_at for request in requests],
-        [request.hold_until for request in requests],
-        [request.due_at for request in requests],
+        _unless_empty([request.hold_until for request in requests]),
+        _unless_empty([request.due_at for request in requests]),
     )
+
+
+def _unless_empty(column: list[ValueT | None]) -> list[ValueT | None]:
+    """The column, or one of no rows if nobody has anything in it: columns that end early go on as NULL."""
+    return [] if column.count(None) == len(column) else column
 
 
 def _line_columns(lines: Sequence[_Line]) -> tuple[object, ...]:
