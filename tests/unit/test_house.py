@@ -137,7 +137,7 @@ def test_the_names_of_our_rooms_are_ours_alone() -> None:
 def test_the_schema_allows_exactly_the_moves_of_the_life_cycle() -> None:
     migrations = "\n".join(read(name) for name in sorted(named(".sql")) if "/migrations/" in name)
     last = migrations.rsplit("CONSTRAINT order_move_allowed CHECK (", 1)[1].split(";")[0]
-    in_schema = set(re.findall(r"'(\w+)>(\w+)'", last))
+    in_schema = set(re.findall(r"\b(\w+)>(\w+)\b", last))
     assert in_schema == {(before.value, after.value) for before, moves in ALLOWED.items() for after in moves}
 
 
