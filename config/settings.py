@@ -137,7 +137,8 @@ class Settings(BaseSettings):
         settings, refusals = cls._judge({"data_dir": default_data_dir(environ), **written}, resolver.problems)
         if settings is None:
             raise SettingsRefused(_placed(refusals, origins))
-        settings._plan_files = read_plan_files(settings.splits, found.parent if found else Path())
+        folder = found.parent if found else Path()
+        settings._plan_files = read_plan_files(settings.splits, settings.segments, folder)
         settings._origins, settings._fetched = origins, resolver.fetched
         settings._warnings = tuple(
             _placed([*resolver.warnings, *_open_file(resolver, origins)], origins)

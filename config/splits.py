@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -89,19 +89,33 @@ class SplitChoice(Table):
         return self
 
 
-def read_plan_files(splits: Mapping[str, SplitPlan], folder: Path) -> dict[str, PlanFile]:
-    """The plans that stand in files, by the name they have here; SettingsRefused tells all that is wrong."""
+def read_plan_files(
+    splits: Mapping[str, SplitPlan], segments: Collection[str], folder: Path
+) -> dict[str, PlanFile]:
+    """The plans that stand in files, by the name they have here; SettingsRefused tells all that is wrong.
+
+    `segments` are those of the settings: what a rule asks of any other never holds.
+    """
     files: dict[str, PlanFile] = {}
     problems: list[Problem] = []
     for name, plan in splits.items():
         if plan.file is not None:
             try:
-                files[name] = read_plan(folder / plan.file.expanduser())
+                files[name] = file = read_plan(folder / plan.file.expanduser())
+                problems += _unknown_segments(file, segments)
             except SettingsRefused as refused:
                 problems += refused.problems
     if problems:
         raise SettingsRefused(problems)
     return files
+
+
+def _unknown_segments(file: PlanFile, segments: Collection[str]) -> Iterator[Problem]:
+    for number, rule in enumerate(file.plan.rules, 1):
+        for name in rule.when.segments:
+            if name not in segments:
+                mend = f"write [segments.{name}] in the settings, or remove it here"
+                yield file.problem(number, f"no segment is named {name}: {mend}")
 
 
 def unknown_choices(written: Mapping[str, object]) -> Iterator[tuple[KeyPath, str]]:

@@ -48,7 +48,7 @@ from scheduler.notify import Messenger
 from scheduler.plan_watch import PlanWatch
 from scheduler.points_terms import programmes
 from scheduler.settlement_terms import settlement_terms
-from scheduler.split_plans import draft_plan, published_names
+from scheduler.split_plans import draft_plan, publishable
 from scheduler.statement_terms import match_terms
 from scheduler.terms import bound_permille, pull_seconds
 from scheduler.tokens import api_tokens
@@ -277,7 +277,7 @@ class Daemon:
             upload_dir=upload_dir,
             read_plan=draft_plan,
             read_campaign=partial(draft_campaign, paid_in=PaidIn.of(settings)),
-            publishable=published_names(settings),
+            publishable=publishable(settings),
             mark_key=MarkKey.of(core.vault),
             programmes=programmes(settings),
             coupons=open_coupons(core),

@@ -37,6 +37,7 @@ from core.money.plans.rules import (
     Vesting,
 )
 from core.money.plans.stored import EarlyRule, early_plan
+from core.money.published import Publishable
 
 _PPM_OF_PERCENT = 10_000
 _WHOLE_PPM = 1_000_000
@@ -108,6 +109,11 @@ def published_names(settings: Settings) -> dict[str, frozenset[str]]:
         for name, plan in settings.splits.items()
         if plan.published
     }
+
+
+def publishable(settings: Settings) -> Publishable:
+    """What may be published by hand."""
+    return Publishable(published_names(settings), frozenset(settings.segments))
 
 
 def _chosen(settings: Settings, name: str, channel: str) -> bool:

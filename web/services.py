@@ -19,6 +19,7 @@ from core.codes.importer import Importer
 from core.coupons.coupons import Coupons
 from core.db.pool import Pool
 from core.money.plans.lint import DraftPlan
+from core.money.published import Publishable
 from core.money.settlement.terms import SettlementTerms
 from core.offers.closures.guarding import Guard
 from core.offers.outbox import Outbox
@@ -79,8 +80,8 @@ class Services:
     read_plan: Callable[[str], DraftPlan]
     # The same of a campaign's TOML.
     read_campaign: Callable[[str], CampaignDraft]
-    # Plans that settings leave to whoever publishes, and the currencies each has to serve.
-    publishable: Mapping[str, frozenset[str]]
+    # Plans that settings leave to whoever publishes, and what they may ask for.
+    publishable: Publishable
     coupons: Coupons
     # Seals the seeds of campaigns that draw.
     seeds: SeedSeal

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from core.audit import note
@@ -21,6 +22,18 @@ _LATEST_PLANS = load_queries("core.money", "published.sql")["latest_plans"]
 Published = tuple[int, Plan]
 
 
+@dataclass(frozen=True, slots=True)
+class Publishable:
+    """What the settings leave to whoever publishes, and what his plans may ask for.
+
+    By the name of each plan the currencies that it has to serve: those of the channels that name it. And the
+    segments of buyers there are.
+    """
+
+    currencies: Mapping[str, frozenset[str]]
+    segments: frozenset[str]
+
+
 async def latest_plans(conn: Connection, names: Collection[str]) -> dict[str, Published]:
     """The newest version of each name, with its id; names of which there is none are left out."""
     return {
@@ -35,7 +48,7 @@ async def latest_plans(conn: Connection, names: Collection[str]) -> dict[str, Pu
 async def publish_by_hand(
     conn: Connection,
     plan: Plan,
-    names: Mapping[str, frozenset[str]],
+    allowed: Publishable,
     *,
     actor: str,
     reason: str,
@@ -43,13 +56,14 @@ async def publish_by_hand(
 ) -> Published:
     """Make a sound plan the newest of its name, with who did so and why; the same again stays what it is.
 
-    `names` are the plans that settings leave to whoever publishes, and the currencies of the channels that
-    name each. InvalidInput for any other plan, and for one in another currency.
+    InvalidInput for a plan of another name, for one in another currency, and for one that asks for a segment
+    that there is not.
     """
     assert conn.is_in_transaction(), "a plan and why it was published are one"
     require_sound(plan)
-    for currency in sorted(_currencies(names, plan.name)):
+    for currency in sorted(_currencies(allowed.currencies, plan.name)):
         require_currency(plan, currency)
+    _require_segments(plan, allowed.segments)
     before = await latest_plans(conn, [plan.name])
     published = await publish_plan(conn, plan)
     if before.get(plan.name) != published:
@@ -66,3 +80,13 @@ def _currencies(names: Mapping[str, frozenset[str]], name: str) -> frozenset[str
             "published = true in the settings, and start the daemons anew"
         )
     return names[name]
+
+
+def _require_segments(plan: Plan, segments: Collection[str]) -> None:
+    for rule in plan.rules:
+        for name in rule.when.segments:
+            if name not in segments:
+                raise InvalidInput(
+                    f"rule {rule.name} of split plan {plan.name} asks for the segment {name}, which there is "
+                    f"not: write [segments.{name}] in the settings and start the daemons anew, or remove it"
+                )

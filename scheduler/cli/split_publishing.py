@@ -15,7 +15,7 @@ from scheduler.cli.options import json_option, reason_option
 from scheduler.cli.output import Cells, print_json, say
 from scheduler.cli.session import Session, pass_session
 from scheduler.composition import open_core, utc_now
-from scheduler.split_plans import plan_of, published_names
+from scheduler.split_plans import plan_of, publishable, published_names
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -43,8 +43,8 @@ def publish_split(session: Session, name: str, path: Path, reason: str, as_json:
 
 async def _publish(settings: Settings, plan: Plan, actor: str, reason: str) -> tuple[int, Plan]:
     async with open_core(settings) as core, core.pool.acquire() as conn, conn.transaction():
-        names = published_names(settings)
-        return await publish_by_hand(conn, plan, names, actor=actor, reason=reason, now=utc_now())
+        allowed = publishable(settings)
+        return await publish_by_hand(conn, plan, allowed, actor=actor, reason=reason, now=utc_now())
 
 
 @click.command("published")

@@ -16,7 +16,7 @@ from core.money.published import publish_by_hand
 from scheduler.composition import Core, open_channels, open_core, utc_now
 from scheduler.daemon import Daemon
 from scheduler.plan_watch import PlanWatch
-from scheduler.split_plans import draft_plan, published_names
+from scheduler.split_plans import draft_plan, publishable
 from tests.e2e.house import until
 from tests.scheduler.command_line import SHOP, House
 
@@ -83,6 +83,24 @@ def test_what_cannot_split_the_channels_sales_is_not_published(
     assert house.json(*config, "splits", "published")["plans"][0]["version"] is None
 
 
+def test_plans_ask_for_segments_that_there_are(house: House, config: tuple[str, str]) -> None:
+    written = PLAN.format(percent="10", money="")
+    path = house.file("asking.toml", written.replace("rate_", 'when = { segments = ["vip"] }\nrate_'))
+    refused = house.run(*config, "splits", "publish", "ours", path, *REASON)
+    assert refused.exit_code != 0
+    assert "rule commission of split plan ours asks for the segment vip" in refused.stderr
+
+    with_file = OWN_PLAN.replace("published = true", 'file = "asking.toml"')
+    refused = house.run("config", "check", house.file("file.toml", with_file))
+    assert "asking.toml:4" in refused.stderr
+    assert "no segment is named vip: write [segments.vip]" in refused.stderr
+
+    vip = "[segments.vip]\norders_from = 5\n"
+    assert house.run("config", "check", house.file("file.toml", with_file + vip)).exit_code == 0
+    config = ("--config", house.file("shop.toml", OWN_PLAN + vip))
+    assert house.json(*config, "splits", "publish", "ours", path, *REASON)["version"] == 1
+
+
 def test_settings_say_one_of_rules_file_and_published(house: House) -> None:
     both = OWN_PLAN.replace("published = true", 'published = true\nfile = "x.toml"')
     refused = house.run("config", "check", house.file("both.toml", both))
@@ -118,9 +136,9 @@ async def test_a_running_daemon_takes_a_new_version_up(house: House, config: tup
 async def publish(core: Core, percent: str) -> None:
     draft = draft_plan(PLAN.format(percent=percent, money=""))
     assert draft.plan is not None
-    new, names = replace(draft.plan, name="ours"), published_names(core.settings)
+    new, allowed = replace(draft.plan, name="ours"), publishable(core.settings)
     async with core.pool.acquire() as conn, conn.transaction():
-        await publish_by_hand(conn, new, names, actor="test", reason="agreed", now=utc_now())
+        await publish_by_hand(conn, new, allowed, actor="test", reason="agreed", now=utc_now())
 
 
 def driven(logs: Sequence[EventDict]) -> list[int]:

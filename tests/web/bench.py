@@ -42,6 +42,7 @@ from core.db.pool import Pool
 from core.money.ledger import Ledger, publish_plan
 from core.money.money import Money
 from core.money.plans.rules import CHANNEL, CONSIGNOR, OPERATOR, Base, Plan
+from core.money.published import Publishable
 from core.offers.catalogue import (
     ListingBook,
     NewSku,
@@ -350,7 +351,7 @@ async def _build(
         upload_dir=upload_dir,
         read_plan=draft_plan,
         read_campaign=draft_campaign,
-        publishable={"draft": frozenset({"EUR"})},
+        publishable=Publishable({"draft": frozenset({"EUR"})}, frozenset()),
         coupons=Coupons(pool, vault, {each.name: each for each in series}),
         seeds=SeedSeal(vault),
         mark_key=MarkKey.of(vault),

@@ -110,7 +110,7 @@ async def lint_plan(call: Call) -> PlanVerdict:
 
 async def list_published(call: Call) -> PublishedPlans:
     """The newest version of each."""
-    names = call.services.publishable
+    names = call.services.publishable.currencies
     async with call.services.pool.acquire() as conn:
         newest = await latest_plans(conn, names)
     return PublishedPlans(
@@ -135,7 +135,8 @@ async def publish(call: Call) -> PublishedPlan:
             reason=body.reason,
             now=services.now(),
         )
-    return PublishedPlan(plan.name, plan.version, tuple(sorted(services.publishable[plan.name])), plan)
+    currencies = services.publishable.currencies[plan.name]
+    return PublishedPlan(plan.name, plan.version, tuple(sorted(currencies)), plan)
 
 
 def _sound(call: Call, text: str) -> Plan:
