@@ -63,11 +63,10 @@ ORDER BY coupon_use.use_id
 -- than that day: who just got a coupon need not be reminded of it.
 INSERT INTO coupon_reminder (coupon_id, days_before, reminded_at)
 SELECT coupon.coupon_id, due.days_before, $1::timestamptz
-FROM coupon
-JOIN coupon_series ON coupon_series.series_id = coupon.series_id
+FROM coupon_now coupon
 CROSS JOIN LATERAL (
     SELECT min(day.value::int) AS days_before
-    FROM jsonb_array_elements_text(coupon_series.terms -> 'remind_days') day
+    FROM jsonb_array_elements_text(coupon.terms -> 'remind_days') day
     WHERE coupon.expires_at - make_interval(days => day.value::int) <= $1::timestamptz
         AND coupon.expires_at - make_interval(days => day.value::int) > coupon.issued_at
 ) due
@@ -83,11 +82,6 @@ WHERE coupon.buyer_id IS NOT NULL
         SELECT FROM coupon_reminder
         WHERE coupon_reminder.coupon_id = coupon.coupon_id AND coupon_reminder.days_before <= due.days_before
     )
-    AND NOT EXISTS (SELECT FROM coupon_revocation WHERE coupon_revocation.coupon_id = coupon.coupon_id)
-    AND (
-        SELECT count(*)
-        FROM coupon_use
-        WHERE coupon_use.coupon_id = coupon.coupon_id AND coupon_use.state IN ('reserved', 'confirmed', 'kept')
-    ) < (coupon_series.terms ->> 'uses')::int
+    AND coupon_state(coupon, $1::timestamptz) = 'open'
 ORDER BY coupon.coupon_id
 RETURNING coupon_id

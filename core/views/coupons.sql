@@ -72,26 +72,12 @@ ORDER BY latest.name
 
 -- name: coupons
 -- The newest first. $1: series, $2: buyer, $3: before this number.
-SELECT coupon.coupon_id, coupon_series.name AS series, coupon.mask, buyer.name AS buyer, coupon.source_kind,
-    coupon.source_ref, coupon.issued_at, coupon.expires_at,
-    CASE
-        WHEN coupon_revocation.coupon_id IS NOT NULL THEN 'revoked'
-        WHEN used.uses - used.held >= (coupon_series.terms ->> 'uses')::int THEN 'used up'
-        WHEN coupon.expires_at <= $5::timestamptz THEN 'expired'
-        WHEN used.uses >= (coupon_series.terms ->> 'uses')::int THEN 'held'
-        ELSE 'open'
-    END AS state,
-    used.uses::int AS uses, (coupon_series.terms ->> 'uses')::int AS uses_at_most
-FROM coupon
-JOIN coupon_series ON coupon_series.series_id = coupon.series_id
+SELECT coupon.coupon_id, coupon.series, coupon.mask, buyer.name AS buyer, coupon.source_kind, coupon.source_ref,
+    coupon.issued_at, coupon.expires_at, coupon_state(coupon, $5::timestamptz) AS state, coupon.uses,
+    coupon.uses_at_most
+FROM coupon_now coupon
 LEFT JOIN buyer ON buyer.buyer_id = coupon.buyer_id
-LEFT JOIN coupon_revocation ON coupon_revocation.coupon_id = coupon.coupon_id
-CROSS JOIN LATERAL (
-    SELECT count(*) AS uses, count(*) FILTER (WHERE coupon_use.state = 'reserved') AS held
-    FROM coupon_use
-    WHERE coupon_use.coupon_id = coupon.coupon_id AND coupon_use.state IN ('reserved', 'confirmed', 'kept')
-) used
-WHERE ($1::text IS NULL OR coupon_series.name = $1::text)
+WHERE ($1::text IS NULL OR coupon.series = $1::text)
     AND ($2::bigint IS NULL OR coupon.buyer_id IN (SELECT name.buyer_id FROM names_of($2::bigint) name))
     AND ($3::bigint IS NULL OR coupon.coupon_id < $3::bigint)
 ORDER BY coupon.coupon_id DESC

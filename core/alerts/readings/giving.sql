@@ -37,9 +37,8 @@ ORDER BY channel.name
 SELECT series.name AS series, coalesce(ending.coupons, 0) AS coupons, ending.first_at
 FROM (SELECT DISTINCT name FROM coupon_series) series
 LEFT JOIN (
-    SELECT coupon_series.name, count(*) AS coupons, min(coupon.expires_at) AS first_at
-    FROM coupon
-    JOIN coupon_series ON coupon_series.series_id = coupon.series_id
+    SELECT coupon.series AS name, count(*) AS coupons, min(coupon.expires_at) AS first_at
+    FROM coupon_now coupon
     WHERE coupon.expires_at > $1::timestamptz
         AND coupon.expires_at <= $1::timestamptz + make_interval(days => (
             SELECT coalesce(max(day.value::int), 0)
@@ -47,12 +46,7 @@ LEFT JOIN (
             CROSS JOIN jsonb_array_elements_text(every.terms -> 'remind_days') day
         ))
         AND EXISTS (SELECT FROM coupon_reminder WHERE coupon_reminder.coupon_id = coupon.coupon_id)
-        AND NOT EXISTS (SELECT FROM coupon_revocation WHERE coupon_revocation.coupon_id = coupon.coupon_id)
-        AND (
-            SELECT count(*)
-            FROM coupon_use
-            WHERE coupon_use.coupon_id = coupon.coupon_id AND coupon_use.state IN ('reserved', 'confirmed', 'kept')
-        ) < (coupon_series.terms ->> 'uses')::int
-    GROUP BY coupon_series.name
+        AND coupon_state(coupon, $1::timestamptz) = 'open'
+    GROUP BY coupon.series
 ) ending ON ending.name = series.name
 ORDER BY series.name
