@@ -11,7 +11,7 @@ from scheduler.cli.options import json_option
 from scheduler.cli.output import Cells, amount, plain, print_json, say
 from scheduler.cli.session import Session, pass_session
 from scheduler.composition import open_core, utc_now
-from web.console.campaign_drawing import campaign_chart
+from web.console.money.campaign_figures import campaign_chart
 
 
 @click.command("report")

@@ -16,7 +16,7 @@ from core.errors import InvalidInput
 from core.views.campaign_report import CampaignReport, PeriodSales, Rate, ReportDay, read_campaign_report
 from tests.coupons.bench import NOW, TENTH, Till, Why, basket
 from tests.coupons.selling import Scene
-from web.console.campaign_drawing import campaign_chart
+from web.console.money.campaign_figures import campaign_chart
 
 START = NOW - timedelta(days=60)
 

@@ -14,7 +14,7 @@ from tests.web.bench import TOKENS, Answer, Room
 from tests.web.money_day import FILE, keep_mapping, publish_campaigns
 from tests.web.test_console import Browser
 from web.access import Role
-from web.console.uploads import LARGEST_BYTES, Pending, Upload, Uploads
+from web.console.money.uploads import LARGEST_BYTES, Pending, Upload, Uploads
 
 READ = "/console/money/statements/read"
 KEEP = "/console/money/statements/keep"

@@ -19,7 +19,7 @@ from core.views.overview import StockOverview, stock_overview
 from web.access import Right
 from web.api.route import read_place
 from web.console.drawing import minute_bars
-from web.console.money_drawing import split_fall
+from web.console.money.figures import split_fall
 from web.console.visit import Shown, Visit
 
 _ORDERS_PER_PAGE = 50

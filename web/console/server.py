@@ -17,9 +17,9 @@ from web.access import GuessLimiter, Right, find_token, roles_with
 from web.api.problems import Problem, problem_of
 from web.api.route import Download
 from web.api.server import send_file
+from web.console.money.uploads import LARGEST_BYTES, Upload
 from web.console.plan import ACTIONS, PAGES, Action, Page
 from web.console.sessions import COOKIE, IDLE_SECONDS, Session, Sessions
-from web.console.uploads import LARGEST_BYTES, Upload
 from web.console.visit import NOTHING_STANDS, SECURITY_HEADERS, Memory, Renderer, Shown, Standing, Visit
 from web.console.words import ENGLISH
 from web.live import LiveNews

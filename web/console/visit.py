@@ -14,9 +14,19 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from core.views.guard import StoppedView
 from web.access import Right
-from web.console import drawing, money_drawing, pictures, promotion_drawing
+from web.console import drawing, pictures
+from web.console.buyers.figures import (
+    buyer_path,
+    group_time,
+    in_path,
+    masked_buyer,
+    quota_used,
+    state_bars,
+    takes_off,
+)
+from web.console.money.figures import budget_gauge, share_bars
+from web.console.money.uploads import Upload, Uploads
 from web.console.sessions import Session
-from web.console.uploads import Upload, Uploads
 from web.console.words import ENGLISH
 from web.services import Services
 
@@ -139,9 +149,9 @@ class Renderer:
             seconds=pictures.seconds,
             days=drawing.days,
             cover_tone=drawing.cover_tone,
-            buyer_path=promotion_drawing.buyer_path,
-            masked_buyer=promotion_drawing.masked_buyer,
-            in_path=promotion_drawing.in_path,
+            buyer_path=buyer_path,
+            masked_buyer=masked_buyer,
+            in_path=in_path,
         )
         self._templates.globals.update(
             w=ENGLISH,
@@ -151,12 +161,12 @@ class Renderer:
             histogram=pictures.histogram,
             part_gauge=pictures.part_gauge,
             alert_gauge=pictures.alert_gauge,
-            share_bars=money_drawing.share_bars,
-            budget_gauge=money_drawing.budget_gauge,
-            state_bars=promotion_drawing.state_bars,
-            takes_off=promotion_drawing.takes_off,
-            group_time=promotion_drawing.group_time,
-            quota_used=promotion_drawing.quota_used,
+            share_bars=share_bars,
+            budget_gauge=budget_gauge,
+            state_bars=state_bars,
+            takes_off=takes_off,
+            group_time=group_time,
+            quota_used=quota_used,
         )
 
     def page(

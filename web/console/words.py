@@ -1,13 +1,13 @@
-"""Tells the console's texts, where they can be translated; those on offers and on money stand apart."""
+"""Tells the console's texts, where they can be translated; those on offers, buyers and money stand with their pages."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from web.console.buyer_words import BUYERS
-from web.console.giving_words import GIVING
-from web.console.money_words import MONEY
-from web.console.offer_words import OFFERS
+from web.console.buyers.words import BUYERS
+from web.console.money.giving_words import GIVING
+from web.console.money.words import MONEY
+from web.console.offers.words import OFFERS
 
 ENGLISH: Mapping[str, str] = {
     **OFFERS,

@@ -20,8 +20,8 @@ from core.views.coupons import (
 from web.access import Right
 from web.api.prices import number_of
 from web.api.problems import Problem
+from web.console.buyers.figures import STATE_TONES, coupon_life, first_and_last, run_out_columns
 from web.console.forms import Form, reason_of
-from web.console.promotion_drawing import STATE_TONES, coupon_life, first_and_last, run_out_columns
 from web.console.visit import Shown, Visit
 from web.console.words import ENGLISH
 

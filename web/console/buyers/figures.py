@@ -14,7 +14,7 @@ from core.views.coupons import DeedView, StepView
 from core.views.flash import FlashListing
 from core.views.groups import GroupView
 from web.console.drawing import amount
-from web.console.money_drawing import Bar, share_bars
+from web.console.money.figures import Bar, share_bars
 from web.console.pictures import Column
 
 _PPM_OF_PERCENT = 10_000

@@ -14,8 +14,8 @@ from core.views.flash import FlashListing, FlashPreview, flash_preview, flash_sa
 from core.views.groups import group_detail, groups
 from web.api.prices import number_of
 from web.api.problems import Problem
+from web.console.buyers.figures import in_path, sale_cards
 from web.console.forms import Form, reason_of
-from web.console.promotion_drawing import in_path, sale_cards
 from web.console.visit import Shown, Visit
 from web.console.words import ENGLISH
 

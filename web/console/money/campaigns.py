@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.views.campaign_report import CampaignReport, read_campaign_report
 from core.views.money_campaigns import campaign_detail, campaigns, late_orders
-from web.console.campaign_drawing import campaign_chart
+from web.console.money.campaign_figures import campaign_chart
 from web.console.visit import Shown, Visit
 from web.console.words import ENGLISH
 

@@ -15,7 +15,7 @@ from core.views.money_statements import statement_months
 from core.views.statements import statement_page, statements
 from web.api.problems import Problem
 from web.console.forms import Form
-from web.console.uploads import Pending
+from web.console.money.uploads import Pending
 from web.console.visit import Shown, Visit
 from web.console.words import ENGLISH
 

@@ -13,7 +13,7 @@ from core.views.coupon_standing import RunOutDay, SeriesStanding
 from core.views.flash import FlashListing
 from core.views.groups import GroupView
 from core.views.price_policy import WindowView
-from web.console.promotion_drawing import (
+from web.console.buyers.figures import (
     buyer_path,
     group_time,
     masked_buyer,

@@ -19,8 +19,8 @@ from core.views.buyers_found import (
 from core.views.coupons import coupon_page
 from core.views.wallets import points_of, wallet_of
 from web.api.problems import Problem
+from web.console.buyers.figures import STATE_TONES
 from web.console.drawing import amount
-from web.console.promotion_drawing import STATE_TONES
 from web.console.visit import Shown, Visit
 
 _FOUND = 50

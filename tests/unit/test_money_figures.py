@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from core.money.journal.periods import Period
 from core.views.ledger import ExplainedFacts, ExplainedLine, ExplainedStep
 from core.views.money_standing import DEBIT, AccountSum, ChannelMonth, Flow, Paid, Standing, standing_of
-from web.console.money_drawing import OURS, flow_matrices, matrices, share_bars, split_fall
+from web.console.money.figures import OURS, flow_matrices, matrices, share_bars, split_fall
 
 AMOUNTS = st.integers(-(10**12), 10**12)
 ACCOUNTS = st.tuples(

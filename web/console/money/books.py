@@ -7,7 +7,7 @@ from core.money.journal.periods import Period
 from core.types import OrderId
 from core.views.money_split import order_split
 from core.views.money_standing import ChannelMonth, Standing, channel_month, months, paid, standing
-from web.console.money_drawing import flow_matrices, matrices, refund_fall, split_fall
+from web.console.money.figures import flow_matrices, matrices, refund_fall, split_fall
 from web.console.visit import Shown, Visit
 
 _SHOWN_OF_A_KIND = 12

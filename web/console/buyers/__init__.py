@@ -1,0 +1,1 @@
+"""Pages on buyers, and on what is sold to them beside the price: coupons, groups, flash sales."""

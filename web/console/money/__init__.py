@@ -1,0 +1,1 @@
+"""Pages on money: who has what, statements, discrepancies, settlements, campaigns."""
