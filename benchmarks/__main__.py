@@ -136,7 +136,7 @@ async def _peers(stand: Stand, stocks: Sequence[Stock], size: Size) -> AsyncIter
     for stock in stocks:
         async with stand.market(stock) as market:
             baselines = await Baselines.prepare(market)
-            await baselines.prepare_peers(stock.codes_each // 10)
+            await baselines.prepare_peers(stock.codes_each // 2)
             rates, twice = await _against_peers(market, baselines, size)
         for name, share in twice.items():
             what = f"{stock.name}, 64 waiting, against first unsold {name}"

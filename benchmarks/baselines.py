@@ -24,6 +24,8 @@ _HASH = b"x" * 32
 # More connections than these serve no more: measured, the lone transactions hinder each other.
 _CONNECTIONS = 16
 _PGBENCH_CLIENTS = 64
+# How often a peer looks for a code that nobody took from under its eyes.
+_PEER_LOOKS = 1000
 _BULK_SECONDS = 600.0
 _TPS = re.compile(r"^tps = ([0-9.]+)", re.MULTILINE)
 
@@ -131,8 +133,11 @@ class Baselines:
             async with conn.transaction():
                 # Locked, the row looked at may have been sold while we waited for it: then there is none.
                 slot: int | None = None
-                while slot is None:
+                for _ in range(_PEER_LOOKS):
                     slot = await conn.fetchval(query, goods.shelf_id)
+                    if slot is not None:
+                        break
+                assert slot is not None, f"shelf {goods.shelf_id}: are there codes left?"
                 await conn.execute(_SQL["peer_mark_sold"], goods.shelf_id, slot)
                 await conn.execute(_SQL["peer_sell"], goods.shelf_id, slot, order_id)
                 await conn.execute(
