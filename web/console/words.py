@@ -1,4 +1,4 @@
-"""Tells the console's texts, where they can be translated; those on offers, buyers and money stand with their pages."""
+"""Tells the console's texts, where they can be translated; more of them stand with the pages they are on."""
 
 from __future__ import annotations
 
