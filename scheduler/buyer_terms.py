@@ -30,17 +30,6 @@ def fact_terms(settings: Settings, channel: str, plans: Sequence[Plan]) -> FactT
     )
 
 
-def unknown_segments(settings: Settings, plans: Sequence[Plan]) -> dict[str, str]:
-    """Segments that rules ask for and that nobody wrote, by the plan: nobody will ever belong to them."""
-    return {
-        name: plan.name
-        for plan in plans
-        for rule in plan.rules
-        for name in rule.when.segments
-        if name not in settings.segments
-    }
-
-
 def referral_terms(settings: Settings) -> ReferralTerms:
     """For how long the first who is told holds."""
     days = settings.buyers.attribution_days

@@ -32,7 +32,7 @@ from core.money.journal.sealing import advance_clock
 from core.money.ledger import Ledger, publish_plan
 from core.money.plans.choice import PlanChoice
 from core.money.plans.rules import Plan
-from core.money.published import latest_plans
+from core.money.published import latest_plans, unknown_segments
 from core.offers.catalogue import ListingBook, add_channel
 from core.offers.outbox import Outbox
 from core.offers.terms import ChannelTerms
@@ -40,7 +40,7 @@ from core.orders.closing import SaleCloser
 from core.orders.fulfilment import Fulfilment
 from core.orders.intake import Intake
 from core.types import ChannelId
-from scheduler.buyer_terms import segments_written, unknown_segments
+from scheduler.buyer_terms import segments_written
 from scheduler.group_terms import sell_to_groups
 from scheduler.split_plans import plan_choices, published_names, written_plan
 from scheduler.stock_terms import stock_policy
@@ -223,10 +223,17 @@ async def terms_now(core: Core, name: str, connector: Connector[Options]) -> Cha
         channel_id = await add_channel(conn, name, written.connector, written.currency)
         terms = channel_terms(settings, name, channel_id, plan_id, plan, connector.traits, choices)
         plans = [plan, *(choice.plan for choice in choices)]
-        for segment, asking in unknown_segments(settings, plans).items():
-            advice = f"write [segments.{segment}]: until then nobody belongs to it"
-            _log.warning("plan.unknown_segment", channel=name, plan=asking, segment=segment, advice=advice)
+        for asking in plans:
+            _warn_of_segments(name, asking, settings)
         return await sell_to_groups(conn, settings, terms, connector.traits)
+
+
+def _warn_of_segments(channel: str, plan: Plan, settings: Settings) -> None:
+    """A plan was published when its segments were written; they may be gone from the settings since."""
+    for rule, segment in unknown_segments(plan, settings.segments):
+        advice = f"write [segments.{segment}]: until then nobody belongs to it"
+        told = {"plan": plan.name, "rule": rule, "segment": segment}
+        _log.warning("plan.unknown_segment", channel=channel, advice=advice, **told)
 
 
 async def _published(conn: Connection, choice: PlanChoice) -> PlanChoice:

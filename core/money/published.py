@@ -63,7 +63,11 @@ async def publish_by_hand(
     require_sound(plan)
     for currency in sorted(_currencies(allowed.currencies, plan.name)):
         require_currency(plan, currency)
-    _require_segments(plan, allowed.segments)
+    for rule, segment in unknown_segments(plan, allowed.segments):
+        raise InvalidInput(
+            f"rule {rule} of split plan {plan.name} asks for the segment {segment}, which there is not: "
+            f"write [segments.{segment}] in the settings and start the daemons anew, or remove it"
+        )
     before = await latest_plans(conn, [plan.name])
     published = await publish_plan(conn, plan)
     if before.get(plan.name) != published:
@@ -82,11 +86,6 @@ def _currencies(names: Mapping[str, frozenset[str]], name: str) -> frozenset[str
     return names[name]
 
 
-def _require_segments(plan: Plan, segments: Collection[str]) -> None:
-    for rule in plan.rules:
-        for name in rule.when.segments:
-            if name not in segments:
-                raise InvalidInput(
-                    f"rule {rule.name} of split plan {plan.name} asks for the segment {name}, which there is "
-                    f"not: write [segments.{name}] in the settings and start the daemons anew, or remove it"
-                )
+def unknown_segments(plan: Plan, segments: Collection[str]) -> list[tuple[str, str]]:
+    """Each rule that asks for a segment that there is not, with that segment: it will never hold. Pure."""
+    return [(rule.name, name) for rule in plan.rules for name in rule.when.segments if name not in segments]

@@ -262,17 +262,7 @@ def reserve_request(
         channel_id=terms.channel_id,
         order_ref=told.order_ref,
         request_hash=request_hash(terms, ours),
-        lines=tuple(
-            ReserveLine(
-                line.line_ref,
-                listings[line.listing_ref].listing_id,
-                listings[line.listing_ref].lane,
-                listings[line.listing_ref].sku_id,
-                line.quantity,
-                line.unit_price.amount_minor,
-            )
-            for line in ours
-        ),
+        lines=tuple(_reserve_line(line, listings[line.listing_ref]) for line in ours),
         state=paid_state(judgement) if paid else OrderState.RESERVED,
         short_state=OrderState.PARKED if paid else OrderState.REFUSED,
         currency=terms.currency,
@@ -284,6 +274,17 @@ def reserve_request(
         partial=terms.takes_partial_orders,
         wants_codes=paid or judgement.verdict is not RiskVerdict.REFUSE,
         reason=judgement.why,
+    )
+
+
+def _reserve_line(line: OrderLine, listing: Listing) -> ReserveLine:
+    return ReserveLine(
+        line.line_ref,
+        listing.listing_id,
+        listing.lane,
+        listing.sku_id,
+        line.quantity,
+        line.unit_price.amount_minor,
     )
 
 
