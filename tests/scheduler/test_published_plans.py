@@ -101,6 +101,22 @@ def test_plans_ask_for_segments_that_there_are(house: House, config: tuple[str, 
     assert house.json(*config, "splits", "publish", "ours", path, *REASON)["version"] == 1
 
 
+async def test_a_segment_that_is_gone_since_is_told_and_the_channel_sells_on(house: House) -> None:
+    written = PLAN.format(percent="10", money="").replace("rate_", 'when = { segments = ["vip"] }\nrate_')
+    draft = draft_plan(written)
+    assert draft.plan is not None
+    house.file("shop.toml", OWN_PLAN + "[segments.vip]\norders_from = 5\n")
+    async with open_core(settings_of(house)) as core, core.pool.acquire() as conn, conn.transaction():
+        plan, allowed = replace(draft.plan, name="ours"), publishable(core.settings)
+        await publish_by_hand(conn, plan, allowed, actor="test", reason="agreed", now=utc_now())
+    house.file("shop.toml", OWN_PLAN)
+    with capture_logs() as logs:
+        async with open_core(settings_of(house)) as core, open_channels(core) as channels:
+            assert len(channels.terms()) == 1
+    told = [line for line in logs if line["event"] == "plan.unknown_segment"]
+    assert [(line["plan"], line["rule"], line["segment"]) for line in told] == [("ours", "commission", "vip")]
+
+
 def test_settings_say_one_of_rules_file_and_published(house: House) -> None:
     both = OWN_PLAN.replace("published = true", 'published = true\nfile = "x.toml"')
     refused = house.run("config", "check", house.file("both.toml", both))
