@@ -9,6 +9,8 @@ from enum import IntEnum
 from itertools import islice
 from typing import TypeVar
 
+from msgspec import Struct
+
 from core.db.arrays import int_array
 from core.types import (
     ChannelId,
@@ -32,8 +34,7 @@ class Verdict(IntEnum):
     UNDECIDED = 3
 
 
-@dataclass(frozen=True, slots=True)
-class ReserveLine:
+class ReserveLine(Struct, frozen=True, gc=False):
     """A line that wants codes of one SKU."""
 
     line_ref: LineRef
@@ -44,8 +45,7 @@ class ReserveLine:
     unit_price_minor: int
 
 
-@dataclass(frozen=True, slots=True)
-class ReserveRequest:
+class ReserveRequest(Struct, frozen=True, gc=False):
     """An order that wants codes. All lines or none, unless partial.
 
     `state` is what the order becomes when served, `short_state` when not. One that wants no codes is only
@@ -75,8 +75,7 @@ class ReserveRequest:
         return tuple([line.quantity if self.wants_codes else 0 for line in self.lines])
 
 
-@dataclass(frozen=True, slots=True)
-class Reserved:
+class Reserved(Struct, frozen=True, gc=False):
     """The answer to a request. `taken` counts codes per line, in the request's order; empty if repeated."""
 
     order_id: OrderId

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
+
+from msgspec import Struct
 
 from core.db.arrays import int_array
 from core.db.ids import IdBlocks
@@ -32,8 +34,7 @@ _DROP_SPLIT_DUE = _SOLD["drop_split_due"]
 _SETTLE_OWED_AS_REFUNDED = _SOLD["settle_owed_as_refunded"]
 
 
-@dataclass(frozen=True, slots=True)
-class Sale:
+class Sale(Struct, frozen=True, gc=False):
     """One delivered line to post: a transaction of its own, under the plan that split it."""
 
     order_id: OrderId

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from core.db.arrays import int_array
 from core.db.pool import Connection, Pool
@@ -21,8 +22,7 @@ Consignors = tuple[tuple[str, int], ...]
 Owners = Mapping[int, Consignors]
 
 
-@dataclass(frozen=True, slots=True)
-class Closing:
+class Closing(Struct, frozen=True, gc=False):
     """An order whose codes are with the buyer, the terms it was sold on, and who says so.
 
     `owners` says whose codes they are; whoever has opened them knows, and spares us looking.

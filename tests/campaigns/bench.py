@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from fractions import Fraction
+
+from msgspec.structs import replace
 
 from core.buyers.buyers import Buyer, known_buyers
 from core.buyers.referrals import ReferralTerms, Telling, attribute

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import asyncpg
 import pytest
+from msgspec.structs import replace
 
 from core.codes.allocator import Allocator
 from core.db.pool import Pool
@@ -286,7 +287,7 @@ async def test_an_order_moves_only_where_it_may(pool: Pool, present: OrderState)
     (order,) = await sold(pool, shop)
     async with pool.acquire() as conn:
         for wanted in OrderState:
-            standing = Order(**{name: getattr(order, name) for name in order.__slots__} | {"state": present})
+            standing = replace(order, state=present)
             if wanted in ALLOWED[present]:
                 transaction = conn.transaction()
                 async with transaction:

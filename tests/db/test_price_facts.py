@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import timedelta
 from fractions import Fraction
 from itertools import pairwise
 
 import asyncpg
 import pytest
+from msgspec.structs import replace
 
 from core.codes.allocator import Allocator
 from core.db.pool import Pool
