@@ -2,7 +2,7 @@
 
 It only inserts. A code taken is an allocation whose primary key is the code's slot; a code given back stands
 again at a new slot; a code withdrawn or quarantined leaves its slot by a row of its own. Requests that wait
-together are served by one statement, one writer per set of lanes.
+together are served by one statement, with a queue per set of lanes; a lane's lock lets one write at a time.
 """
 
 from __future__ import annotations

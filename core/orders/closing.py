@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
@@ -39,6 +40,8 @@ class SaleCloser:
         self._now = now
         self._splits = SplitMemory()
         self._planned = PlannedSales(ledger, pool)
+        # Planned sales count what came before them: two groups of ours would only wait for each other.
+        self._planned_turn = asyncio.Lock()
         self._writer: GroupWriter[Closing, Order] = GroupWriter(self._write_group)
 
     async def close(self, closing: Closing) -> Order:
@@ -78,7 +81,8 @@ class SaleCloser:
         if planned:
             asked = [(group[index], owners) for index, owners in planned.values()]
             try:
-                moved, failed = await self._planned.close(asked, now)
+                async with self._planned_turn:
+                    moved, failed = await self._planned.close(asked, now)
             except DATABASE_FAILURES as error:
                 # The plain ones are closed already: their callers must not hear of it.
                 moved, failed = [], dict.fromkeys(planned, error)
