@@ -1,4 +1,4 @@
-"""Writes the product's rows in the ways it is held against: one by one, by pgbench, in bulk, as peers do."""
+"""Writes the product's rows in the ways it is held against: one by one, by pgbench, in bulk."""
 
 from __future__ import annotations
 
@@ -21,11 +21,9 @@ from core.db.queries import load_queries
 
 _SQL = load_queries("benchmarks", "baselines.sql")
 _HASH = b"x" * 32
-# More connections than these serve no more: measured, the lone transactions hinder each other.
-_CONNECTIONS = 16
+# More connections than these serve fewer: measured, the lone transactions hinder each other.
+BEST_CONNECTIONS = 16
 _PGBENCH_CLIENTS = 64
-# How often a peer looks for a code that nobody took from under its eyes.
-_PEER_LOOKS = 1000
 _BULK_SECONDS = 600.0
 _TPS = re.compile(r"^tps = ([0-9.]+)", re.MULTILINE)
 
@@ -47,9 +45,9 @@ class Baselines:
         base_account: int = await market.pool.fetchval(_SQL["base_account"])
         return cls(market, base_account)
 
-    async def naive(self, waiting: int, seconds: float) -> float:
+    async def naive(self, connections: int, seconds: float) -> float:
         """Sales per second of a transaction per order and step, a round trip per statement."""
-        return await self._loop(waiting, seconds, self._naive_sale)
+        return await self._loop(connections, seconds, self._naive_sale)
 
     async def _naive_sale(self, conn: Connection, goods: Goods, order_id: int) -> None:
         # A code that another order took between our snapshot and our lock is refused by its key: again.
@@ -118,47 +116,9 @@ class Baselines:
             )
             return count / (time.perf_counter() - started)
 
-    async def prepare_peers(self, codes_each: int) -> None:
-        """Make the stock table that peers keep: a row per code, with a mark whether it is sold."""
-        for name in ("peer_stock", "peer_sales"):
-            await self._market.pool.execute(_SQL[name])
-        await self._market.pool.execute(_SQL["peer_fill"], codes_each, timeout=_BULK_SECONDS)
-        await self._market.pool.execute(_SQL["peer_index"], timeout=_BULK_SECONDS)
-
-    async def peers(self, waiting: int, seconds: float, *, locked: bool) -> tuple[float, float]:
-        """Sales per second of 'first unsold', and which share of them was sold twice."""
-        query = _SQL["peer_first_unsold_locked" if locked else "peer_first_unsold"]
-
-        async def sale(conn: Connection, goods: Goods, order_id: int) -> None:
-            async with conn.transaction():
-                # Locked, the row looked at may have been sold while we waited for it: then there is none.
-                slot: int | None = None
-                for _ in range(_PEER_LOOKS):
-                    slot = await conn.fetchval(query, goods.shelf_id)
-                    if slot is not None:
-                        break
-                assert slot is not None, f"shelf {goods.shelf_id}: are there codes left?"
-                await conn.execute(_SQL["peer_mark_sold"], goods.shelf_id, slot)
-                await conn.execute(_SQL["peer_sell"], goods.shelf_id, slot, order_id)
-                await conn.execute(
-                    _SQL["add_order"],
-                    order_id,
-                    goods.lane,
-                    self._market.terms.channel_id,
-                    f"F{order_id}",
-                    _HASH,
-                )
-                await conn.execute(_SQL["add_line"], order_id, goods.lane, goods.listing_id, goods.sku_id)
-
-        await self._market.pool.execute(_SQL["peer_forget"])
-        rate = await self._loop(waiting, seconds, sale)
-        row = await self._market.pool.fetchrow(_SQL["peer_double"])
-        assert row is not None
-        return rate, int(row["twice"]) / max(1, int(row["sold"]))
-
-    async def _loop(self, waiting: int, seconds: float, sell: Sell) -> float:
-        """Closed loop over connections of its own, each with one order under way."""
-        async with _connections(self._market.dsn, min(waiting, _CONNECTIONS)) as connections:
+    async def _loop(self, count: int, seconds: float, sell: Sell) -> float:
+        """Closed loop over so many connections, each with one order under way."""
+        async with _connections(self._market.dsn, count) as connections:
             rng = random.Random(11)
             base: int = await self._market.pool.fetchval(_SQL["block"], 10_000_000)
             numbers = iter(range(base, base + 10_000_000))

@@ -1,5 +1,5 @@
 -- name: prepare
--- The baselines' accounts, and a stock such as peers keep: one row per code with a mark whether it is sold.
+-- The baselines' accounts.
 INSERT INTO account (party, party_name, purpose, currency)
 VALUES ('bench', '', 'receivable', 'EUR'), ('bench', '', 'commission', 'EUR'), ('bench', '', 'recharged', 'EUR'),
     ('bench', '', 'fee', 'EUR'), ('bench', '', 'payable', 'EUR')
@@ -132,44 +132,3 @@ CREATE SEQUENCE bench_order START 1000000000000 CACHE 100
 
 -- name: block
 SELECT setval('bench_order', nextval('bench_order') + $1::bigint) - $1::bigint
-
--- name: peer_stock
-CREATE TABLE peer_code (
-    shelf_id int NOT NULL,
-    slot bigint NOT NULL,
-    sold boolean NOT NULL DEFAULT false,
-    CONSTRAINT peer_code_key PRIMARY KEY (shelf_id, slot)
-)
-
--- name: peer_index
-CREATE INDEX peer_code_free ON peer_code (shelf_id, slot) WHERE NOT sold
-
--- name: peer_sales
--- What peers believe to have sold; no key stops a slot from standing here twice.
-CREATE TABLE peer_sale (
-    shelf_id int NOT NULL,
-    slot bigint NOT NULL,
-    order_id bigint NOT NULL,
-    CONSTRAINT peer_sale_key PRIMARY KEY (order_id)
-)
-
--- name: peer_fill
-INSERT INTO peer_code (shelf_id, slot) SELECT shelf_id, slot FROM code WHERE slot <= $1::bigint
-
--- name: peer_first_unsold
-SELECT slot FROM peer_code WHERE shelf_id = $1::int AND NOT sold ORDER BY slot LIMIT 1
-
--- name: peer_first_unsold_locked
-SELECT slot FROM peer_code WHERE shelf_id = $1::int AND NOT sold ORDER BY slot LIMIT 1 FOR UPDATE
-
--- name: peer_mark_sold
-UPDATE peer_code SET sold = true WHERE shelf_id = $1::int AND slot = $2::bigint
-
--- name: peer_sell
-INSERT INTO peer_sale (shelf_id, slot, order_id) VALUES ($1::int, $2::bigint, $3::bigint)
-
--- name: peer_double
-SELECT count(*) AS sold, count(*) - count(DISTINCT (shelf_id, slot)) AS twice FROM peer_sale
-
--- name: peer_forget
-TRUNCATE peer_sale
