@@ -21,6 +21,7 @@ import uvloop
 from rich.console import Console
 
 from benchmarks import import_codes
+from benchmarks.bare import BareSeller
 from benchmarks.baselines import BEST_CONNECTIONS, Baselines
 from benchmarks.figures import Figure, show, write
 from benchmarks.offers_prices import recalculation
@@ -73,6 +74,7 @@ async def measure(size: Size, only: str, lanes: int, console: Console) -> list[F
             "hot": lambda: _throughput(stand, hot, size, Reach(10, None, 0.85)),
             "peers": lambda: _peers(stand, (spread, hot), size),
             "latency": lambda: _latency(stand, spread, size),
+            "bare": lambda: _bare(stand, size),
             "long": lambda: _long_run(stand, size, lanes),
             "large": lambda: _large(stand, spread, size),
             "import": lambda: _import(stand, size),
@@ -191,6 +193,25 @@ async def _latency(stand: Stand, spread: Stock, size: Size) -> AsyncIterator[Fig
         yield Figure(what, found.p99_ms, None, "ms", found.p99_ms, aim, at_most=True, note=note)
 
 
+async def _bare(stand: Stand, size: Size) -> AsyncIterator[Figure]:
+    """What the machine gives to the core of the design alone: the aims were found with it, on another one."""
+    for name, skus in (("spread", 1000), ("hot", 1)):
+        async with stand.pool() as pool:
+            seller = await BareSeller.prepare(pool, skus, size.codes // skus)
+            found = await open_loop(seller, 10_000, size.seconds * 2)
+            rates: list[tuple[float, float]] = []
+            for _ in range(size.rounds):
+                waiting = await closed_loop(seller, 512, size.seconds)
+                rates.append((waiting, await seller.bulk(size.bulk_sales)))
+        product, bulk = (statistics.median(column) for column in zip(*rates, strict=True))
+        yield Figure(
+            f"bare core: {name}, 512 waiting, against bulk", product, bulk, "sales/s", product / bulk, None
+        )
+        note = f"p50 {found.p50_ms:.1f} ms; served {found.served_per_second:,.0f}/s"
+        what = f"bare core: {name}, latency p99 at 10,000 sales/s offered"
+        yield Figure(what, found.p99_ms, None, "ms", found.p99_ms, None, note=note)
+
+
 async def _long_run(stand: Stand, size: Size, lanes: int) -> AsyncIterator[Figure]:
     """Loss of speed while a snapshot stays open, as a dump or a report leaves one."""
     stock = Stock("long", 1000, size.long_sales // 1000 * 3 // 2, lanes)
@@ -253,7 +274,7 @@ def main() -> None:
     length.add_argument("--quick", action="store_true", help="some five minutes: a first look")
     length.add_argument("--full", action="store_true", help="a million sales, 11 million codes: half an hour")
     parser.add_argument(
-        "--only", default="", help="one part: spread, hot, peers, latency, long, large, import, offers"
+        "--only", default="", help="one part: spread, hot, peers, latency, bare, long, large, import, offers"
     )
     # On two cores a second lane only makes the groups smaller: client, reserving and closing fill both.
     lanes = max(1, (os.cpu_count() or 2) // 2)

@@ -8,6 +8,7 @@ import random
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Protocol
 
 from benchmarks.stand import Goods, Market
 from core.codes.allocator import Allocator
@@ -29,6 +30,12 @@ _OWNERS = {1: (("owner", 1),)}
 def utc_now() -> datetime:
     """The clock of the product's composition root."""
     return datetime.now(UTC)
+
+
+class Sells(Protocol):
+    """Whoever sells one order of one code, durably."""
+
+    async def sell(self) -> None: ...
 
 
 class Seller:
@@ -100,7 +107,7 @@ def _order(request: ReserveRequest, reserved: Reserved) -> Order:
     )
 
 
-async def closed_loop(seller: Seller, waiting: int, seconds: float) -> float:
+async def closed_loop(seller: Sells, waiting: int, seconds: float) -> float:
     """Sales per second with so many orders under way at any time."""
     await asyncio.gather(*(seller.sell() for _ in range(waiting)))
     started = time.perf_counter()
@@ -145,7 +152,7 @@ class Latency:
     p999_ms: float
 
 
-async def open_loop(seller: Seller, offered_per_second: float, seconds: float) -> Latency:
+async def open_loop(seller: Sells, offered_per_second: float, seconds: float) -> Latency:
     """Sales that arrive at random, however the ones before them fare; timed from when each was due."""
     rng = random.Random(7)
     took: list[float] = []

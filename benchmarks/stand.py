@@ -133,6 +133,16 @@ class Stand:
         finally:
             await self._order(f"DROP DATABASE {name} WITH (FORCE)")
 
+    @asynccontextmanager
+    async def pool(self) -> AsyncIterator[Pool]:
+        """Connections to a migrated database with nothing in it; dropped afterwards."""
+        async with self.empty() as dsn:
+            pool = await open_pool(dsn, application_name="bench")
+            try:
+                yield pool
+            finally:
+                pool.terminate()
+
     async def _order(self, statement: str) -> None:
         conn: Connection = await asyncpg.connect(self.dsn)
         try:
