@@ -197,7 +197,8 @@ async def _bare(stand: Stand, size: Size) -> AsyncIterator[Figure]:
     """What the machine gives to the core of the design alone: the aims were found with it, on another one."""
     for name, skus in (("spread", 1000), ("hot", 1)):
         async with stand.pool() as pool:
-            seller = await BareSeller.prepare(pool, skus, size.codes // skus)
+            # It sells faster than we do: all rounds together must not sell it out.
+            seller = await BareSeller.prepare(pool, skus, 2 * size.codes // skus)
             found = await open_loop(seller, 10_000, size.seconds * 2)
             rates: list[tuple[float, float]] = []
             for _ in range(size.rounds):

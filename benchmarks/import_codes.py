@@ -79,7 +79,7 @@ async def _rounds(
         )
         importer = Importer(pool, vault, lambda: datetime.now(UTC))
         report = await importer.run(order)
-        assert report.imported == rows, f"{report.imported} of {rows} imported"
+        assert report.imported == rows, f"{report.imported} of {rows} imported, refused: {report.refused}"
         imports.append(rows / report.seconds)
         repeats.append(rows / (await importer.run(order)).seconds)
         if not number % 2:

@@ -96,9 +96,11 @@ def form_of_line(separator: str | None, line: str) -> RunForm | None:
 @lru_cache(maxsize=64)
 def _form(separator: str, roles: tuple[int | None, ...]) -> RunForm:
     # A quotation mark or four dashes anywhere, or # in front, need a closer look.
-    plain = "".join(character for character in _PRINTABLE if character not in f'"-{separator}')
-    named = rf"(?:[{re.escape(plain)}]++|-(?!---))++"
-    other = rf"(?:[ {re.escape(plain)}]++|-(?!---))*+"
+    plain = re.escape("".join(character for character in _PRINTABLE if character not in f'"-{separator}'))
+    # Each character fits in one way only, so a row that is not plain is left after one look. Possessive
+    # quantifiers would say the same, but Python before 3.11.5 reads them wrongly and would cut a code short.
+    named = rf"(?=[{plain}]|-(?!---))[{plain}]*(?:-(?!---)[{plain}]*)*"
+    other = rf"[ {plain}]*(?:-(?!---)[ {plain}]*)*"
     row = re.escape(separator).join(other if role is None else named for role in roles)
     bounded = rf"(?!#)(?![^\n]{{{_ROW_LIMIT_CHARACTERS + 1}}}){row}\n"
-    return RunForm(re.compile(f"(?:{bounded})++"), separator, roles)
+    return RunForm(re.compile(f"(?:{bounded})+"), separator, roles)

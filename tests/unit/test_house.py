@@ -24,6 +24,7 @@ _SQL = re.compile(
     r"\b(SELECT\s|INSERT INTO\s|UPDATE\s+\S*\s*SET\b|DELETE FROM\s)"
     r"|\b(CREATE|ALTER|DROP|TRUNCATE)\s+[A-Z]{4,}\b"
 )
+_POSSESSIVE = re.compile(r"[\])}][+*?]\+|\(\?>")
 # Taken apart so that this file does not break its own rule.
 _UNWANTED = {
     "unfinished work": re.compile(r"\b(?:TO" + r"DO|FIX" + r"ME|XX" + r"X|HA" + r"CK)\b"),
@@ -139,6 +140,20 @@ def test_the_schema_allows_exactly_the_moves_of_the_life_cycle() -> None:
     last = migrations.rsplit("CONSTRAINT order_move_allowed CHECK (", 1)[1].split(";")[0]
     in_schema = set(re.findall(r"\b(\w+)>(\w+)\b", last))
     assert in_schema == {(before.value, after.value) for before, moves in ALLOWED.items() for after in moves}
+
+
+def test_no_pattern_means_another_thing_to_an_older_python() -> None:
+    """Possessive quantifiers and atomic groups are new in 3.11, and read wrongly before 3.11.5."""
+    found = []
+    for name, tree in trees():
+        for node in ast.walk(tree):
+            if (
+                isinstance(node, ast.Constant)
+                and isinstance(node.value, str)
+                and _POSSESSIVE.search(node.value)
+            ):
+                found.append(f"{name}:{node.lineno}")
+    assert found == []
 
 
 @pytest.mark.parametrize("what", _UNWANTED)
