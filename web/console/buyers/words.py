@@ -110,7 +110,7 @@ BUYERS: Mapping[str, str] = {
     "complete_group_help": "It is completed with the buyers it has; their orders are delivered.",
     "refund_group": "Give money back",
     "refund_group_help": "It ends here: every buyer's money goes back, and the codes may be sold again.",
-    "group_completed_done": "Group %s is completed for %s buyers.",
+    "group_completed_done": "Group %s is completed; its buyers: %s.",
     "group_refunded_done": "Group %s is ended: the money of %s buyers goes back.",
     "refunds_owed": "Refunds owed",
     "refunds_owed_help": "Ended orders whose channel did not give the money back: a person has to.",
