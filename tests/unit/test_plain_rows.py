@@ -1,4 +1,4 @@
-"""Plain rows by their pattern: a run holds whole rows and nothing else, wherever its text happens to be cut."""
+"""Plain rows by their pattern: a run holds whole rows and nothing else, wherever its text is cut."""
 
 from __future__ import annotations
 
