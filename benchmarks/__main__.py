@@ -272,7 +272,7 @@ def main() -> None:
     """Read the command line, measure, tell."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     length = parser.add_mutually_exclusive_group()
-    length.add_argument("--quick", action="store_true", help="some five minutes: a first look")
+    length.add_argument("--quick", action="store_true", help="a first look, with less of everything")
     length.add_argument("--full", action="store_true", help="a million sales, 11 million codes: half an hour")
     parser.add_argument(
         "--only", default="", help="one part: spread, hot, peers, latency, bare, long, large, import, offers"

@@ -4,7 +4,7 @@ Whatever is queued is taken, at most `largest`, without lingering; while one gro
 one gathers. So a lone request waits for nobody, and under load the cost of a commit is shared.
 
 Our side and the database's take turns with a group, so one group at a time leaves one of two cores idle for
-a third of the time. While few wait, the first of two steps leaves half of them for its next group: else all
+half of the time. While few wait, the first of two steps leaves half of them for its next group: else all
 would go through each step together. When many wait, a second group is under way beside the first.
 """
 
